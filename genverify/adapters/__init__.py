@@ -1,0 +1,1 @@
+"""Foreign conventions made subjects, without changing a number."""

@@ -1,0 +1,98 @@
+"""The type of a check, and the registry to which every file of this room adds its own."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from genverify.errors import UsageError, nearest
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+from genverify.verdict import Judgement, Rung
+
+__all__ = ["Check", "all_checks", "check", "checks_for", "find_check"]
+
+Judge = Callable[[Any, Case, Run], Judgement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One property of one kind of subject, judged one case at a time.
+
+    Attributes:
+        name: ``kind.property``.
+        kind: The kind of subject that it judges.
+        statement: What must hold, in one sentence.
+        source: Author, year, equation.
+        rung: The kind of evidence that a PASS rests on.
+        judge: (subject, case, run) → judgement.
+        requires: Why the check does not apply to a subject, or None when it does.
+        searched: Whether Hypothesis searches and shrinks; if not, the cases are fixed before the check runs.
+        statistical: Whether it spends a share of the run's alpha.
+        family: Which strategy of the subject's kind draws its cases.
+    """
+
+    name: str
+    kind: str
+    statement: str
+    source: str
+    rung: Rung
+    judge: Judge
+    requires: Callable[[Any], str | None]
+    searched: bool = True
+    statistical: bool = False
+    family: str = "cases"
+
+
+_REGISTRY: dict[str, Check] = {}
+
+
+def check(
+    name: str,
+    *,
+    statement: str,
+    source: str,
+    rung: Rung = Rung.SEARCHED,
+    requires: Callable[[Any], str | None] = lambda subject: None,
+    searched: bool = True,
+    statistical: bool = False,
+    family: str = "cases",
+) -> Callable[[Judge], Judge]:
+    """Registers the decorated judge under ``kind.property``; the kind is the part before the first dot."""
+
+    def register(judge: Judge) -> Judge:
+        _REGISTRY[name] = Check(
+            name=name, kind=name.partition(".")[0], statement=statement, source=source, rung=rung, judge=judge,
+            requires=requires, searched=searched and not statistical, statistical=statistical, family=family,
+        )  # fmt: skip
+        return judge
+
+    return register
+
+
+def all_checks() -> dict[str, Check]:
+    """Every check of this room by name; importing the files registers them."""
+    package = importlib.import_module("genverify.checks")
+    for module in pkgutil.iter_modules(package.__path__, "genverify.checks."):
+        importlib.import_module(module.name)
+    return dict(sorted(_REGISTRY.items()))
+
+
+def checks_for(kind: str) -> list[Check]:
+    """The checks of a kind of subject, in the order of their names."""
+    return [found for found in all_checks().values() if found.kind == kind]
+
+
+def find_check(name: str) -> Check:
+    """The check of that name.
+
+    Raises:
+        UsageError: There is no such check.
+    """
+    known = all_checks()
+    if name not in known:
+        raise UsageError(given=f"check {name!r}", expected="the name of a check", do=nearest(name, known))
+    return known[name]

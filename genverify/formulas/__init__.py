@@ -1,0 +1,1 @@
+"""The catalogue: one name for a signature, its dialects, its oracle and its reference."""

@@ -1,0 +1,1 @@
+"""The plainest correct implementations. READ THIS FIRST: torch only, never optimised, nothing of ours imported."""

@@ -1,0 +1,1 @@
+"""Generating: Hypothesis strategies of cases, and the search that drives them."""

@@ -1,0 +1,98 @@
+"""Hypothesis outside pytest: look for a case that is judged FAIL, and make it small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from genverify.subjects.case import Case
+from genverify.verdict import Judgement, Outcome
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Found", "fixed_cases", "search"]
+
+# Shrinking is for the reader's eye: past this many further evaluations a smaller witness is not worth the wait.
+_SHRINKS = 400
+
+
+class _Refuted(Exception):  # noqa: N818 - a signal to Hypothesis, not an error of ours
+    pass
+
+
+@dataclass
+class Found:
+    """What a search met.
+
+    Attributes:
+        judgements: One for each case that did not fail, in the order drawn, with its case.
+        failing: The smallest failing case, with its judgement.
+        evaluations: How many cases were judged in all, shrinking included.
+    """
+
+    judgements: list[tuple[Case, Judgement]] = field(default_factory=list)
+    failing: tuple[Case, Judgement] | None = None
+    evaluations: int = 0
+
+
+def search(
+    strategy: SearchStrategy[Case], judge: Callable[[Case], Judgement], *, cases: int, seed: int, shrink: bool = True
+) -> Found:
+    """Judges up to `cases` cases; at the first FAIL (or ERROR) looks for a smaller one that fails as well.
+
+    Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
+    """
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, Verbosity, settings
+
+    found = Found()
+    limit = cases + _SHRINKS
+
+    def attempt(case: Case) -> None:
+        if found.failing is not None and found.evaluations >= limit:
+            # Out of patience: every further candidate counts as passing, so Hypothesis stops at what it has.
+            if case.to_data() != found.failing[0].to_data():
+                return
+            raise _Refuted
+        found.evaluations += 1
+        judgement = judge(case)
+        if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
+            if found.failing is None or found.failing[1].outcome is judgement.outcome:
+                found.failing = (case, judgement)
+                raise _Refuted
+            return
+        if found.failing is None:
+            found.judgements.append((case, judgement))
+
+    phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrink else (Phase.explicit, Phase.generate)
+    runner = settings(
+        max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
+        verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
+    try:
+        runner()
+    except (_Refuted, hypothesis.errors.Flaky):
+        # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
+        if found.failing is None:
+            raise
+    return found
+
+
+def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> list[Case]:
+    """The first cases that the strategy draws under this seed; drawn before anything is judged, never shrunk."""
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, Verbosity, settings
+
+    drawn: list[Case] = []
+
+    def collect(case: Case) -> None:
+        if len(drawn) < cases:
+            drawn.append(case)
+
+    settings(
+        max_examples=cases, database=None, deadline=None, phases=(Phase.generate,), verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))()  # fmt: skip
+    return drawn

@@ -1,0 +1,189 @@
+"""A subject is never changed: everything reachable from it is put back, and what had changed is named."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["Preservation", "preserved"]
+
+_DEPTH = 4
+
+
+class Preservation:
+    """A snapshot of modules, tensors, attributes and global state; `restore` puts it back and says what had moved.
+
+    Tensors are compared by identity and by torch's version counter, so an unchanged subject costs no copy back.
+    """
+
+    def __init__(self, *objects: object) -> None:
+        self.changes: list[str] = []
+        self._tensors: dict[int, tuple[str, torch.Tensor, torch.Tensor, int, bool]] = {}
+        self._grads: dict[int, tuple[str, torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
+        self._attributes: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+        self._seen: set[int] = set()
+        for one in objects:
+            self._visit(one, type(one).__name__, _DEPTH)
+        self._globals = _global_state()
+
+    def _visit(self, one: object, path: str, depth: int) -> None:
+        if depth < 0 or id(one) in self._seen or one is None or isinstance(one, (str, bytes, int, float, type)):
+            return
+        self._seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            self._keep_tensor(one, path)
+        elif isinstance(one, nn.Module):
+            for name, module in one.named_modules():
+                self._seen.add(id(module))
+                self._keep_attributes(module, f"{path}.{name}" if name else path)
+            for name, tensor in [*one.named_parameters(), *one.named_buffers()]:
+                self._keep_tensor(tensor, f"{path}.{name}")
+        elif isinstance(one, dict):
+            self._attributes.append((path, one, dict(one)))
+            for key, value in list(one.items()):
+                self._visit(value, f"{path}[{key!r}]", depth - 1)
+        elif isinstance(one, (list, tuple)):
+            for index, value in enumerate(one):
+                self._visit(value, f"{path}[{index}]", depth - 1)
+        elif isinstance(one, MethodType):
+            self._visit(one.__self__, path, depth)
+            self._visit(one.__func__, path, depth)
+        elif isinstance(one, FunctionType):
+            for cell in one.__closure__ or ():
+                try:
+                    self._visit(cell.cell_contents, path, depth - 1)
+                except ValueError:  # a cell that is not filled yet
+                    continue
+        elif hasattr(one, "__dict__") and not inspect.ismodule(one):
+            self._keep_attributes(one, path)
+            for name, value in list(vars(one).items()):
+                self._visit(value, f"{path}.{name}", depth - 1)
+
+    def _keep_tensor(self, tensor: torch.Tensor, path: str) -> None:
+        if tensor.is_inference():
+            return
+        self._seen.add(id(tensor))
+        kept = tensor.detach().clone()
+        self._tensors[id(tensor)] = (path, tensor, kept, tensor._version, tensor.requires_grad)
+        grad = tensor.grad if tensor.is_leaf else None
+        self._grads[id(tensor)] = (path, tensor, grad, None if grad is None else grad.detach().clone())
+
+    def _keep_attributes(self, one: object, path: str) -> None:
+        if not hasattr(one, "__dict__"):
+            return
+        self._attributes.append((path, vars(one), dict(vars(one))))
+        if isinstance(one, nn.Module):
+            for name, value in list(vars(one).items()):
+                if isinstance(value, dict):  # parameters, buffers, hooks
+                    self._attributes.append((f"{path}.{name}", value, dict(value)))
+
+    def restore(self) -> list[str]:
+        """Puts everything back; returns, in words, what had changed since the snapshot or the last call."""
+        found: list[str] = []
+        for path, live, kept in self._attributes:
+            if live.keys() != kept.keys() or any(live[name] is not kept[name] for name in kept):
+                names = sorted(str(n) for n in {*live, *kept} if live.get(n, _ABSENT) is not kept.get(n, _ABSENT))
+                found.append(f"{path}: {', '.join(names)}")
+                live.clear()
+                live.update(kept)
+        for key, (path, tensor, kept, version, requires_grad) in self._tensors.items():
+            if tensor._version != version:
+                same = tensor.shape == kept.shape and torch.equal(tensor.detach(), kept)
+                if not same and not bool(torch.isnan(kept).all() if kept.is_floating_point() else False):
+                    found.append(f"{path}: values")
+                with torch.no_grad():
+                    if tensor.shape == kept.shape:
+                        tensor.detach().copy_(kept)
+                    else:
+                        tensor.data = kept.clone()
+                self._tensors[key] = (path, tensor, kept, tensor._version, requires_grad)
+            if tensor.is_leaf and tensor.requires_grad != requires_grad:
+                found.append(f"{path}: requires_grad")
+                tensor.requires_grad_(requires_grad)
+        for path, tensor, grad, kept in self._grads.values():
+            if not tensor.is_leaf:
+                continue
+            if tensor.grad is not grad or (grad is not None and kept is not None and not torch.equal(grad, kept)):
+                found.append(f"{path}: grad")
+                if grad is not None and kept is not None:
+                    grad.detach().copy_(kept)
+                tensor.grad = grad
+        found += _restore_global_state(self._globals)
+        self.changes += [change for change in found if change not in self.changes]
+        return found
+
+
+_ABSENT = object()
+
+
+def _global_state() -> dict[str, Any]:
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's default device": torch.get_default_device(),
+        "torch's grad mode": torch.is_grad_enabled(),
+        "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "torch's anomaly mode": torch.is_anomaly_enabled(),
+        "torch's number of threads": torch.get_num_threads(),
+        "torch's random state": torch.get_rng_state(),
+        "NumPy's random state": np.random.get_state(),  # noqa: NPY002 - the global generator is what is guarded
+        "Python's random state": random.getstate(),
+    }
+
+
+_SETTERS: dict[str, Any] = {
+    "torch's default dtype": torch.set_default_dtype,
+    "torch's default device": torch.set_default_device,
+    "torch's grad mode": torch.set_grad_enabled,
+    "torch's deterministic algorithms": torch.use_deterministic_algorithms,
+    "torch's anomaly mode": torch.autograd.set_detect_anomaly,
+    "torch's number of threads": torch.set_num_threads,
+    "torch's random state": torch.set_rng_state,
+    "NumPy's random state": np.random.set_state,  # noqa: NPY002
+    "Python's random state": random.setstate,
+}
+
+
+def _restore_global_state(before: dict[str, Any]) -> list[str]:
+    found = []
+    for name, now in _global_state().items():
+        was = before[name]
+        if not _same(was, now):
+            _SETTERS[name](was)
+            if name != "torch's random state":  # drawing is what samplers are for; genverify seeds it itself
+                found.append(f"{name}: changed")
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:  # noqa: ANN401 - states are of many types
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, np.ndarray):
+        return bool(np.array_equal(a, b))
+    return bool(a == b)
+
+
+@contextmanager
+def preserved(*objects: object) -> Iterator[Preservation]:
+    """Everything reachable from the objects, and torch's and Python's global state, is the same afterwards.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> with preserved(layer) as keeper:
+    ...     _ = layer.train(False)
+    >>> layer.training, keeper.changes
+    (True, ['Linear: training'])
+    """
+    keeper = Preservation(*objects)
+    try:
+        yield keeper
+    finally:
+        keeper.restore()

@@ -1,0 +1,230 @@
+"""The only composer: subject → strategies → checks → report."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from genverify.adapters.adapter import adapt
+from genverify.checks.check import Check, checks_for, find_check
+from genverify.errors import SubjectRaised, UsageError, nearest
+from genverify.report import Report
+from genverify.strategies.registry import cases_for
+from genverify.strategies.search import fixed_cases, search
+from genverify.subjects.budget import Run, budget as find_budget
+from genverify.subjects.case import Case
+from genverify.subjects.preservation import Preservation, preserved
+from genverify.subjects.subject import Subject
+from genverify.subjects.token import Token
+from genverify.verdict import Evidence, Judgement, Outcome, Verdict
+
+__all__ = ["prepare", "replay", "run_check", "verify"]
+
+Progress = Callable[[Verdict, int, int], None]
+
+
+def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
+    """The subject as its checks call it: adapted from its convention, and introduced to what it is held against.
+
+    Raises:
+        UsageError: What is claimed of the subject cannot be understood.
+    """
+    if not isinstance(subject, Subject):
+        raise UsageError(
+            given=f"an object of type {type(subject).__name__}",
+            expected="a subject (genverify.Formula, Bijection, Optimizer, GradientEstimator, …)",
+            do="say what is claimed of it, for example genverify.Bijection(flow, event_shape=(2,))",
+        )
+    catalogue = getattr(type(subject), "catalogue", None)
+    prepared = adapt(subject)
+    if catalogue is not None:
+        prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
+    return prepared
+
+
+def verify(
+    subjects: Subject | Iterable[Subject],
+    *,
+    checks: Sequence[str] | None = None,
+    budget: str = "standard",
+    alpha: float = 1e-6,
+    seed: int = 0,
+    expected_failures: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Runs every check that applies to the subjects, and reports.
+
+    Args:
+        subjects: One subject, or several.
+        checks: Names of the checks to run; all of the subject's kind by default.
+        budget: quick, standard or thorough; counted in evaluations.
+        alpha: False-alarm probability of the whole run, split over its statistical checks.
+        seed: Same subject, budget and seed: same report.
+        expected_failures: Check name → reason. Such a FAIL is expected; such a PASS is a FAIL (stale expectation).
+        progress: Called after each verdict with the verdict, how many are done and how many are planned.
+
+    Raises:
+        UsageError: The request cannot be understood; nothing was run.
+    """
+    settings = find_budget(budget)
+    if not 0 < alpha < 1:
+        raise UsageError(given=f"alpha={alpha}", expected="a probability between 0 and 1", do="for example alpha=1e-6")
+    expected = dict(expected_failures or {})
+    for name in [*(checks or ()), *expected]:
+        find_check(name)
+    chosen = [subjects] if isinstance(subjects, Subject) else list(subjects)
+    plan = [(prepared, one) for prepared in map(prepare, chosen) for one in _select(prepared, checks)]
+    statistical = max(1, sum(one.statistical for _, one in plan))
+    run = Run(budget=settings, alpha=alpha / statistical, seed=seed)
+    verdicts: list[Verdict] = []
+    for prepared, one in plan:
+        verdict = _expect(run_check(prepared, one, run), expected.get(one.name, ""))
+        verdicts.append(verdict)
+        if progress is not None:
+            progress(verdict, len(verdicts), len(plan))
+    return Report(
+        verdicts=tuple(verdicts), planned=len(plan),
+        settings={"budget": budget, "alpha": alpha, "seed": seed, "torch": str(torch.__version__)},
+    )  # fmt: skip
+
+
+def _select(subject: Any, names: Sequence[str] | None) -> list[Check]:  # noqa: ANN401
+    of_kind = checks_for(subject.kind)
+    if names is None:
+        return of_kind
+    known = {one.name for one in of_kind}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                given=f"check {name!r} for a subject of kind {subject.kind!r}",
+                expected="a check of that kind", do=nearest(name, sorted(known)),
+            )  # fmt: skip
+    return [one for one in of_kind if one.name in names]
+
+
+def _expect(verdict: Verdict, reason: str) -> Verdict:
+    if not reason:
+        return verdict
+    if verdict.outcome is Outcome.PASS:
+        message = f"expected to fail ({reason}), but it passes: the expectation is stale; remove it"
+        return replace(verdict, outcome=Outcome.FAIL, evidence=replace(verdict.evidence, message=message))
+    return replace(verdict, expected=reason) if verdict.outcome is Outcome.FAIL else verdict
+
+
+def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - any kind of subject
+    """One check on one prepared subject: the verdict over all the cases it examined."""
+    missing = one.requires(subject)
+    if missing is not None:
+        return _verdict(subject, one, Outcome.NOT_APPLICABLE, Evidence(rung=one.rung, message=missing))
+    printed = io.StringIO()
+    with preserved(subject) as keeper, redirect_stdout(printed), redirect_stderr(printed):
+        judge = _guarded(subject, one, run, keeper)
+        try:
+            strategy = cases_for(subject, run, one.family)
+            if one.searched:
+                found = search(strategy, judge, cases=run.budget.cases, seed=run.seed)
+                judged, failing = found.judgements, found.failing
+            else:
+                cases = fixed_cases(strategy, cases=run.budget.fixed_cases, seed=run.seed)
+                share = replace(run, alpha=run.alpha / max(1, len(cases)))
+                judge, run = _guarded(subject, one, share, keeper), share
+                judged = [(case, judge(case)) for case in cases]
+                failing = next((pair for pair in judged if pair[1].outcome in (Outcome.FAIL, Outcome.ERROR)), None)
+        except Exception as error:  # genverify's own fault, or a strategy's: said, never hidden
+            return _verdict(subject, one, Outcome.ERROR, Evidence(rung=one.rung, message=_own_fault(error)))
+    verdict = _conclude(subject, one, run, judged, failing)
+    notes = [f"changed and put back: {change}" for change in keeper.changes]
+    if printed.getvalue().strip():
+        notes.append(f"the subject printed {printed.getvalue().strip().splitlines()[0][:80]!r}")
+    if not notes:
+        return verdict
+    return replace(verdict, evidence=replace(verdict.evidence, notes=(*verdict.evidence.notes, *notes)))
+
+
+def _own_fault(error: Exception) -> str:
+    return f"genverify itself failed: {type(error).__name__}: {error}"
+
+
+def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callable[[Case], Judgement]:  # noqa: ANN401
+    """The check's judge with what every case gets: its seed, the subject as it was, exceptions told apart."""
+
+    def judge(case: Case) -> Judgement:
+        torch.manual_seed(case.seed)
+        try:
+            return one.judge(subject, case, run)
+        except SubjectRaised as raised:
+            evidence = Evidence(rung=one.rung, examined=1, message=str(raised), witness=case.rendered())
+            return Judgement(outcome=Outcome.FAIL, evidence=evidence)
+        except UsageError:
+            raise
+        except Exception as error:
+            return Judgement(outcome=Outcome.ERROR, evidence=Evidence(message=_own_fault(error)))
+        finally:
+            keeper.restore()
+
+    return judge
+
+
+def _conclude(
+    subject: Any,  # noqa: ANN401
+    one: Check,
+    run: Run,
+    judged: list[tuple[Case, Judgement]],
+    failing: tuple[Case, Judgement] | None,
+) -> Verdict:
+    if failing is not None:
+        case, judgement = failing
+        evidence = judgement.evidence
+        if not evidence.witness:
+            evidence = replace(evidence, witness=case.rendered())
+        token = Token(check=one.name, case=case, alpha=run.alpha, seed=run.seed, budget=run.budget.name).write()
+        return _verdict(subject, one, judgement.outcome, evidence, replay=token)
+    passes = [j for _, j in judged if j.outcome is Outcome.PASS]
+    unsettled = [j for _, j in judged if j.outcome is Outcome.INCONCLUSIVE]
+    absent = [j for _, j in judged if j.outcome is Outcome.NOT_APPLICABLE]
+    if unsettled and (not passes or not one.searched):
+        return _verdict(subject, one, Outcome.INCONCLUSIVE, unsettled[0].evidence)
+    if absent and not passes:
+        return _verdict(subject, one, Outcome.NOT_APPLICABLE, absent[0].evidence)
+    examined = sum(j.evidence.examined for j in passes)
+    if not examined:
+        return _verdict(subject, one, Outcome.INCONCLUSIVE, Evidence(rung=one.rung, message="no case could be examined"))
+    worst = max(passes, key=lambda j: j.evidence.ratio).evidence
+    notes = tuple(dict.fromkeys(note for j in passes for note in j.evidence.notes))
+    if unsettled:
+        notes += (f"{len(unsettled)} of {len(judged)} cases were not judged: {unsettled[0].evidence.message}",)
+    return _verdict(subject, one, Outcome.PASS, replace(worst, examined=examined, notes=notes))
+
+
+def _verdict(subject: Any, one: Check, outcome: Outcome, evidence: Evidence, replay: str = "") -> Verdict:  # noqa: ANN401
+    return Verdict(
+        check=one.name, subject=subject.label, kind=subject.kind, outcome=outcome, evidence=evidence,
+        statement=one.statement, source=one.source, replay=replay,
+    )  # fmt: skip
+
+
+def replay(token: str, subject: Subject) -> Verdict:
+    """Judges the case of a replay token again, on this subject.
+
+    Raises:
+        UsageError: The token is corrupt or foreign, or its check is of another kind of subject.
+    """
+    read = Token.read(token)
+    one = find_check(read.check)
+    prepared = prepare(subject)
+    if one.kind != prepared.kind:
+        raise UsageError(
+            given=f"a token of the check {one.name!r} for a subject of kind {prepared.kind!r}",
+            expected=f"a subject of kind {one.kind!r}", do=f"replay it with --as {one.kind}",
+        )  # fmt: skip
+    run = Run(budget=find_budget(read.budget), alpha=read.alpha, seed=read.seed)
+    with preserved(prepared) as keeper:
+        judgement = _guarded(prepared, one, run, keeper)(read.case)
+    failing = (read.case, judgement) if judgement.outcome in (Outcome.FAIL, Outcome.ERROR) else None
+    return _conclude(prepared, one, run, [(read.case, judgement)], failing)
