@@ -13,7 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
+
+from genverify.errors import nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -197,6 +200,11 @@ RULES = [broken_arrows, eager_face, nameless_files, long_files, misspelt_logabsd
 def test_the_house_keeps(rule):
     assert len(list(_sources(ROOT, "genverify"))) > 10, "the walker looks at the wrong place"
     assert rule(ROOT) == []
+
+
+def test_annotations_are_enforced_while_tests_run():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        nearest(3, ["adam"])
 
 
 def _a_house(root: Path, files: dict[str, str]) -> Path:
