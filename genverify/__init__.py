@@ -11,12 +11,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genverify import oracles
-    from genverify.errors import GenverifyError, UsageError
-    from genverify.report import Report
-    from genverify.subjects.case import Case
-    from genverify.verdict import Evidence, Outcome, Rung, Verdict
-    from genverify.verify import replay, verify
+    from genverify import oracles as oracles
+    from genverify.errors import GenverifyError as GenverifyError
+    from genverify.errors import UsageError as UsageError
+    from genverify.report import Report as Report
+    from genverify.subjects.case import Case as Case
+    from genverify.subjects.formula import Formula as Formula
+    from genverify.verdict import Evidence as Evidence
+    from genverify.verdict import Outcome as Outcome
+    from genverify.verdict import Rung as Rung
+    from genverify.verdict import Verdict as Verdict
+    from genverify.verify import replay as replay
+    from genverify.verify import verify as verify
 
 __version__ = "0.1.0"
 
@@ -24,6 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Case": "genverify.subjects.case",
     "Evidence": "genverify.verdict",
+    "Formula": "genverify.subjects.formula",
     "GenverifyError": "genverify.errors",
     "Outcome": "genverify.verdict",
     "Report": "genverify.report",
@@ -35,7 +42,7 @@ _HOME = {
 }
 _ROOMS = ("noise", "numerics", "oracles", "reference", "statistics")
 
-__all__ = [*_HOME, "__version__", *_ROOMS]  # noqa: PLE0604 - names of the lazy face
+__all__ = [*_HOME, "__version__", *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for

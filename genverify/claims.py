@@ -33,8 +33,8 @@ class Claim:
 
     Attributes:
         name: ``topic.formula_or_subject.property``; the part before the first dot is the topic.
-        status: DERIVED (a written proof whose algebra SymPy executes), SUPPORTED (checked, not proved) or REFUTED (false
-            as its source states it).
+        status: DERIVED (a written proof whose algebra SymPy executes), SUPPORTED (checked, not proved) or REFUTED
+            (false as its source states it).
         statement: The claim in words and symbols, with its quantifiers; for a REFUTED claim, as its source states it.
         source: Author, year, equation.
         assumptions: In full.

@@ -17,7 +17,7 @@ __all__ = ["Evidence", "Judgement", "Outcome", "Rung", "Verdict", "failed", "inc
 class Outcome(StrEnum):
     """The five outcomes of a check (the verdict states of TTCN-3, ETSI ES 201 873-1, section 24)."""
 
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     ERROR = "ERROR"

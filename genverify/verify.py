@@ -17,7 +17,8 @@ from genverify.errors import SubjectRaised, UsageError, nearest
 from genverify.report import Report
 from genverify.strategies.registry import cases_for
 from genverify.strategies.search import fixed_cases, search
-from genverify.subjects.budget import Run, budget as find_budget
+from genverify.subjects.budget import Run
+from genverify.subjects.budget import budget as find_budget
 from genverify.subjects.case import Case
 from genverify.subjects.preservation import Preservation, preserved
 from genverify.subjects.subject import Subject
@@ -126,6 +127,10 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
     with preserved(subject) as keeper, redirect_stdout(printed), redirect_stderr(printed):
         judge = _guarded(subject, one, run, keeper)
         try:
+            if one.before is not None:
+                keeper.watch_globals()
+                one.before(subject)
+                keeper.restore()
             strategy = cases_for(subject, run, one.family)
             if one.searched:
                 found = search(strategy, judge, cases=run.budget.cases, seed=run.seed)
@@ -156,6 +161,7 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
 
     def judge(case: Case) -> Judgement:
         torch.manual_seed(case.seed)
+        keeper.watch_globals()
         try:
             return one.judge(subject, case, run)
         except SubjectRaised as raised:
@@ -194,7 +200,8 @@ def _conclude(
         return _verdict(subject, one, Outcome.NOT_APPLICABLE, absent[0].evidence)
     examined = sum(j.evidence.examined for j in passes)
     if not examined:
-        return _verdict(subject, one, Outcome.INCONCLUSIVE, Evidence(rung=one.rung, message="no case could be examined"))
+        nothing = Evidence(rung=one.rung, message="no case could be examined")
+        return _verdict(subject, one, Outcome.INCONCLUSIVE, nothing)
     worst = max(passes, key=lambda j: j.evidence.ratio).evidence
     notes = tuple(dict.fromkeys(note for j in passes for note in j.evidence.notes))
     if unsettled:

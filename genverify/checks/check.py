@@ -33,6 +33,7 @@ class Check:
         searched: Whether Hypothesis searches and shrinks; if not, the cases are fixed before the check runs.
         statistical: Whether it spends a share of the run's alpha.
         family: Which strategy of the subject's kind draws its cases.
+        before: Called once with the subject before any case is drawn, to learn what the cases depend on.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Check:
     searched: bool = True
     statistical: bool = False
     family: str = "cases"
+    before: Callable[[Any], object] | None = None
 
 
 _REGISTRY: dict[str, Check] = {}
@@ -60,6 +62,7 @@ def check(
     searched: bool = True,
     statistical: bool = False,
     family: str = "cases",
+    before: Callable[[Any], object] | None = None,
 ) -> Callable[[Judge], Judge]:
     """Registers the decorated judge under ``kind.property``; the kind is the part before the first dot."""
 
@@ -67,6 +70,7 @@ def check(
         _REGISTRY[name] = Check(
             name=name, kind=name.partition(".")[0], statement=statement, source=source, rung=rung, judge=judge,
             requires=requires, searched=searched and not statistical, statistical=statistical, family=family,
+            before=before,
         )  # fmt: skip
         return judge
 

@@ -18,7 +18,7 @@ __all__ = ["Found", "fixed_cases", "search"]
 _SHRINKS = 400
 
 
-class _Refuted(Exception):  # noqa: N818 - a signal to Hypothesis, not an error of ours
+class _Refuted(Exception):
     pass
 
 

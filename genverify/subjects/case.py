@@ -49,8 +49,8 @@ class Case:
                 yield name, value
 
     def rendered(self) -> dict[str, str]:
-        """The values as short text, for a verdict."""
-        return {name: render(value) for name, value in self.values.items()}
+        """The values as short text, for a verdict; entries whose name begins with # describe the case itself."""
+        return {name: render(value) for name, value in self.values.items() if not name.startswith("#")}
 
     def to_data(self) -> dict[str, Any]:
         """JSON data from which `from_data` makes the same case, bit for bit."""
@@ -161,7 +161,7 @@ def render(value: Any, limit: int = 240) -> str:  # noqa: ANN401 - a case holds 
     """
     if isinstance(value, torch.Tensor):
         text = _render_nested(value.detach().cpu().tolist())
-        if value.dtype not in (torch.float64, torch.int64) and value.is_floating_point() and value.dtype != torch.float32:
+        if value.dtype in (torch.float16, torch.bfloat16):
             text += f" ({str(value.dtype).removeprefix('torch.')})"
     elif isinstance(value, float):
         text = _render_nested(value)

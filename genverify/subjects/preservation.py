@@ -31,7 +31,12 @@ class Preservation:
         self._attributes: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         self._seen: set[int] = set()
         for one in objects:
-            self._visit(one, type(one).__name__, _DEPTH)
+            # A subject's own record of what was learnt of it is genverify's; what is kept is the implementation.
+            self._visit(getattr(one, "f", one), type(getattr(one, "f", one)).__name__, _DEPTH)
+        self._globals = _global_state()
+
+    def watch_globals(self) -> None:
+        """Takes the global state as it is now for the one to go back to: what happened before was not the subject."""
         self._globals = _global_state()
 
     def _visit(self, one: object, path: str, depth: int) -> None:
@@ -85,8 +90,11 @@ class Preservation:
                 if isinstance(value, dict):  # parameters, buffers, hooks
                     self._attributes.append((f"{path}.{name}", value, dict(value)))
 
-    def restore(self) -> list[str]:
-        """Puts everything back; returns, in words, what had changed since the snapshot or the last call."""
+    def restore(self, *, generators: bool = True) -> list[str]:
+        """Puts everything back; returns, in words, what had changed since the snapshot or the last call.
+
+        Global state is put back to what it was when it was last watched, unless `generators` is False.
+        """
         found: list[str] = []
         for path, live, kept in self._attributes:
             if live.keys() != kept.keys() or any(live[name] is not kept[name] for name in kept):
@@ -116,7 +124,8 @@ class Preservation:
                 if grad is not None and kept is not None:
                     grad.detach().copy_(kept)
                 tensor.grad = grad
-        found += _restore_global_state(self._globals)
+        if generators:
+            found += _restore_global_state(self._globals)
         self.changes += [change for change in found if change not in self.changes]
         return found
 
@@ -146,7 +155,7 @@ _SETTERS: dict[str, Any] = {
     "torch's anomaly mode": torch.autograd.set_detect_anomaly,
     "torch's number of threads": torch.set_num_threads,
     "torch's random state": torch.set_rng_state,
-    "NumPy's random state": np.random.set_state,  # noqa: NPY002
+    "NumPy's random state": np.random.set_state,
     "Python's random state": random.setstate,
 }
 
@@ -183,7 +192,9 @@ def preserved(*objects: object) -> Iterator[Preservation]:
     (True, ['Linear: training'])
     """
     keeper = Preservation(*objects)
+    outer = _global_state()
     try:
         yield keeper
     finally:
-        keeper.restore()
+        keeper.restore(generators=False)
+        _restore_global_state(outer)

@@ -1,0 +1,81 @@
+"""What a formula must not do besides: change its inputs, answer differently when asked again, draw at random."""
+
+from __future__ import annotations
+
+import torch
+
+from genverify.checks.check import check
+from genverify.checks.formula_call import Unreadable, call, witness
+from genverify.checks.formula_dialect import identify
+from genverify.subjects.budget import Run
+from genverify.subjects.calling import subject_code
+from genverify.subjects.case import Case
+from genverify.subjects.formula import Formula
+from genverify.verdict import Judgement, failed, inconclusive, passed
+
+__all__ = ["inputs_untouched", "repeatable"]
+
+
+@check(
+    "formula.inputs_untouched",
+    statement="the inputs have the same values after the call, unless it is declared that they are overwritten",
+    source="genverify's contract for a Formula",
+    before=identify,
+)
+def inputs_untouched(subject: Formula, case: Case, run: Run) -> Judgement:
+    """Compares copies of the inputs before and after."""
+    try:
+        made = call(subject, case)
+    except Unreadable as error:
+        return inconclusive(str(error))
+    changed = [name for name in made.changed if name not in subject.in_place]
+    if changed:
+        return failed(
+            examined=1, quantity="inputs changed", observed=float(len(changed)), allowed=0.0,
+            witness=witness(subject, case),
+            message=f"the call overwrites {', '.join(changed)}; declare in_place=({changed[0]!r},) if that is meant",
+        )  # fmt: skip
+    return passed(examined=1)
+
+
+def _draws_nothing(subject: Formula) -> str | None:
+    assert subject.match is not None
+    return "the formula draws at random" if subject.match.inside else None
+
+
+@check(
+    "formula.repeatable",
+    statement="called again with the same inputs it gives the same result, and it draws nothing at random",
+    source="genverify's contract for a Formula",
+    before=identify,
+    requires=_draws_nothing,
+)
+def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
+    """Calls twice under different seeds; a difference is a random draw or a state that the formula does not have."""
+    try:
+        first = call(subject, case)
+        torch.manual_seed(case.seed + 1)
+        second = call(subject, case)
+    except Unreadable as error:
+        return inconclusive(str(error))
+    for one, two in zip(first.outputs, second.outputs, strict=True):
+        if one.shape != two.shape or not torch.equal(_comparable(one), _comparable(two)):
+            return failed(
+                examined=1, witness=witness(subject, case),
+                message=f"two calls with the same inputs differ; {_what_is_random(subject, case)}",
+            )  # fmt: skip
+    return passed(examined=1)
+
+
+def _comparable(tensor: torch.Tensor) -> torch.Tensor:
+    found = tensor.detach()
+    return torch.nan_to_num(found) if found.is_floating_point() else found
+
+
+def _what_is_random(subject: Formula, case: Case) -> str:
+    from genverify.noise import record
+
+    with record() as recorder, subject_code():
+        call(subject, case)
+    drawn = [f"{draw.law} at {draw.site}" for draw in recorder.tape.draws] + list(recorder.tape.uncontrolled)
+    return "it draws " + "; ".join(drawn[:3]) if drawn else "it keeps a state from call to call"

@@ -1,0 +1,145 @@
+"""A formula's gradient with respect to each argument against the oracle's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from genverify.checks.check import check
+from genverify.checks.formula_call import Call, Unreadable, call, oracle_of, witness
+from genverify.checks.formula_dialect import identify
+from genverify.numerics.rounding import Allowance, allowance, gradient_allowance
+from genverify.subjects.budget import Run
+from genverify.subjects.calling import subject_code
+from genverify.subjects.case import Case
+from genverify.subjects.formula import Formula
+from genverify.subjects.specification import Dialect
+from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
+
+__all__ = ["gradient"]
+
+
+def _claimed(subject: Formula) -> str | None:
+    assert subject.specification is not None
+    return None if subject.specification.gradient else f"no gradient is claimed of {subject.like}"
+
+
+@check(
+    "formula.gradient",
+    statement="the gradient with respect to each argument is the formula's",
+    source="the formula's own; see `genverify explain`",
+    before=identify,
+    requires=_claimed,
+)
+def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
+    """Differentiates a fixed combination of the results, and compares within the allowance of the gradient's terms."""
+    found = identify(subject)
+    if not found.accepted:
+        return inconclusive("the value follows no accepted dialect, so the gradient has nothing to be held against")
+    try:
+        made = call(subject, case, gradients=True)
+    except Unreadable as error:
+        return inconclusive(str(error))
+    leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
+    if not leaves:
+        return not_applicable("no argument of the subject is differentiable")
+    if not any(out.requires_grad for out in made.outputs):
+        return not_applicable("the result carries no gradient (computed without a graph, or returned as a number)")
+    judged: list[Judgement] = []
+    for index, out in enumerate(made.outputs):
+        if out.requires_grad:
+            judged += _one_output(subject, case, made, found.accepted, index, leaves)
+    wrong = next((one for one in judged if one.outcome == "FAIL"), None)
+    if wrong is not None:
+        return wrong
+    good = [one for one in judged if one.outcome == "PASS"]
+    if not good:
+        return inconclusive("the gradient overflows or is not determined there")
+    return max(good, key=lambda one: one.evidence.ratio)
+
+
+def _one_output(
+    subject: Formula, case: Case, made: Call, dialects: tuple[Dialect, ...], index: int, leaves: dict[str, torch.Tensor]
+) -> list[Judgement]:
+    out = made.outputs[index]
+    cotangent = (1.0 + 0.25 * torch.arange(out.numel(), dtype=torch.float64)).reshape(out.shape)
+    with subject_code():
+        grads = torch.autograd.grad(
+            out, list(leaves.values()), cotangent.to(out.dtype), retain_graph=True, allow_unused=True
+        )
+    judged = []
+    for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
+        got = torch.zeros_like(leaf) if grad is None else grad
+        candidates = [_compare(subject, case, made, one, index, name, cotangent, got) for one in dialects]
+        judged.append(min(candidates, key=lambda one: (one.outcome == "FAIL", one.evidence.ratio)))
+    return judged
+
+
+def _compare(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
+    got: torch.Tensor,
+) -> Judgement:  # fmt: skip
+    assert subject.specification is not None
+    specification = subject.specification
+    terms, values, names = oracle_of(subject, case, made, dialect, output=index, gradient=True)
+    with torch.no_grad():
+        shape = torch.broadcast_tensors(*terms(*values))[0].shape
+    if shape.numel() != cotangent.numel():
+        return failed(examined=1, message="the result's shape is not the dialect's", witness=witness(subject, case))
+    weight = cotangent.reshape(shape)
+    quick = _quick(terms, values, names.index(name), weight, made.dtype, specification.operations)
+    if quick is not None:
+        judged = _judge(subject, case, made, quick, name, got)
+        if judged.outcome == "PASS":  # within the rounding of the gradient itself, whatever its conditioning
+            return judged
+    normwise = [i for i, one in enumerate(names) if specification.argument(one).normwise]
+    elements = max(value.numel() for value in values)
+    bound = gradient_allowance(
+        terms, values, wrt=names.index(name), dtype=made.dtype, cotangent=weight,
+        operations=2 * (specification.operations + elements), normwise=normwise,
+    )  # fmt: skip
+    return _judge(subject, case, made, bound, name, got)
+
+
+def _quick(
+    terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Tensor], wrt: int, weight: torch.Tensor,
+    dtype: torch.dtype, operations: int,
+) -> Allowance | None:  # fmt: skip
+    leaves = [value.clone().requires_grad_(index == wrt) for index, value in enumerate(values)]
+    with torch.enable_grad():
+        total = (torch.stack(torch.broadcast_tensors(*terms(*leaves))).sum(0) * weight).sum()
+    if not total.requires_grad:
+        return None
+    (grad,) = torch.autograd.grad(total, leaves[wrt], allow_unused=True)
+    return allowance(torch.zeros_like(leaves[wrt]) if grad is None else grad, 2 * operations, dtype)
+
+
+def _judge(subject: Formula, case: Case, made: Call, bound: Allowance, name: str, got: torch.Tensor) -> Judgement:
+    assert subject.specification is not None
+    if subject.specification.argument(name).normwise:
+        # A symmetric matrix has one free number for two entries: frameworks spread its gradient differently.
+        got = (got + got.mT) / 2
+        value, allowed = (bound.value + bound.value.mT) / 2, (bound.allowed + bound.allowed.mT) / 2
+        bound = Allowance(
+            value=value, allowed=allowed, magnitude=bound.magnitude, operations=bound.operations,
+            dtype=bound.dtype,
+        )  # fmt: skip
+    ratios = bound.excess(got.detach().to(torch.float64))
+    seen = ~torch.isnan(ratios)
+    unit = str(made.dtype).removeprefix("torch.")
+    if not bool(seen.any()):
+        return inconclusive("the gradient overflows or is not determined there")
+    at = int(torch.where(seen, ratios, torch.full_like(ratios, -1.0)).argmax())
+    want, have = float(bound.value.reshape(-1)[at]), float(got.reshape(-1)[at])
+    error, allowed = abs(want - have), float(bound.allowed.reshape(-1)[at])
+    quantity = f"|error of ∂/∂{name}|"
+    if not float(ratios.reshape(-1)[at]) > 1:
+        return passed(examined=1, quantity=quantity, observed=error, allowed=allowed, unit=unit)
+    message = f"claimed ∂/∂{name} is {have:.6g}; that of {subject.like} is {want:.6g}"
+    if have == 0:
+        message += "; the gradient is lost (a detach, a missing graph or a rounding step in the way?)"
+    return failed(
+        examined=1, quantity=quantity, observed=error, allowed=allowed, unit=unit, message=message,
+        witness=witness(subject, case),
+    )  # fmt: skip

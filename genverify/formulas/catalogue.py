@@ -1,0 +1,83 @@
+"""The catalogue: a name finds its specification, and a subject is introduced to it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import replace
+
+from genverify.errors import UsageError, nearest
+from genverify.formulas.matching import match
+from genverify.subjects.formula import Formula
+from genverify.subjects.specification import Axis, Option, Specification
+
+__all__ = ["all_formulas", "find_formula", "formula", "introduce", "reduction"]
+
+_REGISTRY: dict[str, Specification] = {}
+
+
+def formula(specification: Specification) -> Specification:
+    """Registers a specification under its name."""
+    _REGISTRY[specification.name] = specification
+    return specification
+
+
+def all_formulas() -> dict[str, Specification]:
+    """Every named formula; importing the files of this room registers them."""
+    package = importlib.import_module("genverify.formulas")
+    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
+        importlib.import_module(module.name)
+    return dict(sorted(_REGISTRY.items()))
+
+
+def find_formula(name: str) -> Specification:
+    """The formula of that name.
+
+    Raises:
+        UsageError: There is no such formula.
+    """
+    if not name:
+        raise UsageError(
+            given="a Formula without like=", expected="the name of a formula", do="see: genverify list formulas"
+        )
+    known = all_formulas()
+    if name not in known:
+        raise UsageError(given=f"formula {name!r}", expected="a name of the catalogue", do=nearest(name, known))
+    return known[name]
+
+
+def introduce(subject: Formula) -> Formula:
+    """The subject with its specification, and with its parameters matched to the formula's arguments.
+
+    Raises:
+        UsageError: There is no such formula, the parameters cannot be matched, or dialect or layout are unknown.
+    """
+    if not callable(subject.f):
+        raise UsageError(
+            given=f"{subject.label}, which is not callable", expected="a function, method, module or callable object",
+            do="pass the callable that computes the formula",
+        )  # fmt: skip
+    specification = find_formula(subject.like)
+    layouts = [one.name for one in specification.layouts]
+    if subject.layout and subject.layout not in layouts:
+        raise UsageError(
+            given=f"layout {subject.layout!r}",
+            expected=f"a layout of {subject.like}",
+            do=nearest(subject.layout, layouts),
+        )
+    words = [str(one) for one in specification.all_dialects()]
+    if subject.dialect and not any(subject.dialect in one for one in words):
+        raise UsageError(
+            given=f"dialect {subject.dialect!r}", expected=f"words of a dialect of {subject.like}",
+            do=nearest(subject.dialect, words),
+        )  # fmt: skip
+    found = match(subject.f, specification, subject.arguments, subject.fixed)
+    return replace(subject, specification=specification, match=found, memory={})
+
+
+def reduction(axis: str, accepted: Iterable[str], recognised: dict[str, str] | None = None) -> Axis:
+    """A dialect axis: which reductions over a named axis of the output are citable, and which are known slips."""
+    known = [Option(name=name) for name in accepted]
+    known += [Option(name=name, accepted=False, note=note) for name, note in (recognised or {}).items()]
+    return Axis(name=axis, options=tuple(known), reduces=True)
