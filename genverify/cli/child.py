@@ -1,0 +1,150 @@
+"""The process in which the command line runs a stranger's code; its only answer is JSON, never pickle.
+
+It reads one request from its standard input, and writes one event a line to what was its standard output. The subject's
+own output, from import to exit, goes to standard error, which the supervising process keeps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from genverify.errors import UsageError
+
+if TYPE_CHECKING:
+    from genverify.report import Report
+    from genverify.subjects.subject import Subject
+    from genverify.verdict import Verdict
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Carries out the request, and says how it ended."""
+    request = json.loads(sys.stdin.buffer.read())
+    # Whoever prints, in Python or in C, prints to standard error from here on; events keep a descriptor of their own.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    faulthandler.enable()
+
+    def tell(event: str, **data: Any) -> None:  # noqa: ANN401 - JSON data
+        _write(events, {"event": event, **data})
+
+    # The time that Python needs to read genverify and torch is not the subject's: its clock starts after this.
+
+    tell("ready")
+    try:
+        _MODES[request["mode"]](request, tell)
+    except UsageError as error:
+        tell("usage", given=error.given, expected=error.expected, do=error.do)
+    except BaseException as error:  # also SystemExit: the supervisor hears of it in any case
+        import traceback
+
+        traceback.print_exc()
+        tell("fault", message=f"{type(error).__name__}: {error}")
+    events.flush()
+    sys.stderr.flush()
+    # A subject's threads and exit hooks have nothing to add, and must not keep the process.
+    os._exit(0)
+
+
+def _write(out: TextIO, data: Mapping[str, Any]) -> None:
+    out.write(json.dumps(data) + "\n")
+    out.flush()
+
+
+def _check(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.cli.declaring import declare
+
+    subject = declare(request["target"], request["kind"], [(name, text) for name, text in request["fields"]])
+    if request["replay"]:
+        _replay(subject, request, tell)
+    else:
+        _run([subject], request, tell)
+
+
+def _verify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.formulas.references import reference_subjects
+
+    _run(reference_subjects(), request, tell)
+
+
+def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.checks.check import checks_for, find_check
+    from genverify.report.data import verdict_to_data
+    from genverify.verify import verify
+
+    names = request["checks"] or None
+    for name in names or ():
+        find_check(name)
+    plan = [(s.label, s.kind, c.name) for s in subjects for c in checks_for(s.kind) if not names or c.name in names]
+    tell("plan", checks=plan)
+    made = {(s.label, s.kind): s for s in subjects}
+
+    def progress(verdict: Verdict, done: int, planned: int) -> None:
+        tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=planned)
+
+    report = verify(
+        subjects,
+        checks=names,
+        budget=request["budget"],
+        alpha=request["alpha"],
+        seed=request["seed"],
+        progress=progress,
+    )
+    _tell_report(report, made, tell)
+
+
+def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.report import Report
+    from genverify.subjects.token import Token
+    from genverify.verify import replay
+
+    token = Token.read(request["replay"])
+    if request["checks"] and request["checks"] != [token.check]:
+        raise UsageError(
+            given=f"--check {', '.join(request['checks'])} with a token of {token.check!r}",
+            expected="the token's own check",
+            do=f"leave out --check, or write --check {token.check}",
+        )  # fmt: skip
+    tell("plan", checks=[(subject.label, subject.kind, token.check)])
+    settings = {"budget": token.budget, "alpha": token.alpha, "seed": token.seed}
+    verdict = replay(request["replay"], subject)
+    _tell_report(
+        Report(verdicts=(verdict,), planned=1, settings=settings), {(subject.label, subject.kind): subject}, tell
+    )
+
+
+def _tell_report(report: Report, made: Mapping[tuple[str, str], Subject], tell: Any) -> None:  # noqa: ANN401
+    from genverify.subjects.snippet import snippet
+
+    verdicts = tuple(
+        dataclasses.replace(v, snippet=snippet(made[v.subject, v.kind], v.replay))
+        if v.replay and not v.snippet and (v.subject, v.kind) in made
+        else v
+        for v in report
+    )
+    tell("report", report=dataclasses.replace(report, verdicts=verdicts).to_json())
+
+
+def _identify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.cli.declaring import literal
+    from genverify.subjects.loading import load
+
+    found = load(request["target"])
+    identify = importlib.import_module("genverify.formulas.identification").identify
+    settings: Iterable[tuple[str, str]] = request["fields"]
+    answer = identify(found, **{name: literal(text) for name, text in settings})
+    tell("text", text=str(answer))
+
+
+_MODES = {"check": _check, "verify": _verify, "identify": _identify}
+
+if __name__ == "__main__":
+    main()
