@@ -1,7 +1,7 @@
 """What must be true of the draws before a test of their mean can promise anything.
 
 No test of an unbounded mean is valid for every law: whatever the data, a law that puts a tiny mass far away has the
-same sample and another mean (Bahadur & Savage 1956, corollary 2). So every test here names the class of laws that it
+same sample and another mean (Bahadur & Savage 1956). So every test here names the class of laws that it
 trusts and where that trust comes from; with ``None`` it is undecided by rule.
 """
 
@@ -22,14 +22,14 @@ class Normal:
     Holds for a subject that is affine in normal noise.
 
     >>> Normal(origin="the subject is affine in its normal draws").describe()
-    'draws are jointly normal, variance unknown (the subject is affine in its normal draws)'
+    'draws are independent and jointly normal, variance unknown (the subject is affine in its normal draws)'
     """
 
     origin: str = field(default="declared", kw_only=True)
 
     def describe(self) -> str:
         """The assumption in plain words."""
-        return f"draws are jointly normal, variance unknown ({self.origin})"
+        return f"draws are independent and jointly normal, variance unknown ({self.origin})"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Bounded:
     """Every draw lies in ``[low, high]``; nothing else is assumed of the law.
 
     >>> Bounded(-1, 1, origin="a cosine").describe()
-    'every draw lies in [-1, 1] (a cosine)'
+    'draws are independent and lie in [-1, 1] (a cosine)'
     """
 
     low: float | int
@@ -54,7 +54,7 @@ class Bounded:
 
     def describe(self) -> str:
         """The assumption in plain words."""
-        return f"every draw lies in [{self.low:g}, {self.high:g}] ({self.origin})"
+        return f"draws are independent and lie in [{self.low:g}, {self.high:g}] ({self.origin})"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class KurtosisBound:
     Kurtosis is 1.8 for a uniform law, 3 for a normal, 6 for a Laplace, 9 for an exponential.
 
     >>> KurtosisBound(9, origin="exponential noise").describe()
-    'E(x - m)^4 <= 9 Var(x)^2 in every coordinate (exponential noise)'
+    'draws are independent with E(x - m)^4 <= 9 Var(x)^2 in every coordinate (exponential noise)'
     """
 
     kappa: float | int
@@ -80,7 +80,7 @@ class KurtosisBound:
 
     def describe(self) -> str:
         """The assumption in plain words."""
-        return f"E(x - m)^4 <= {self.kappa:g} Var(x)^2 in every coordinate ({self.origin})"
+        return f"draws are independent with E(x - m)^4 <= {self.kappa:g} Var(x)^2 in every coordinate ({self.origin})"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SubGaussian:
     ``scale`` is s, in the units of the draws; it bounds the standard deviation from above.
 
     >>> SubGaussian(0.5).describe()
-    'E exp(u(x - m)) <= exp(u^2 0.5^2 / 2) for all u, in every coordinate (declared)'
+    'draws are independent with E exp(u(x - m)) <= exp(u^2 0.5^2 / 2), all u, in every coordinate (declared)'
     """
 
     scale: float | int
@@ -106,7 +106,8 @@ class SubGaussian:
 
     def describe(self) -> str:
         """The assumption in plain words."""
-        return f"E exp(u(x - m)) <= exp(u^2 {self.scale:g}^2 / 2) for all u, in every coordinate ({self.origin})"
+        law = f"E exp(u(x - m)) <= exp(u^2 {self.scale:g}^2 / 2), all u,"
+        return f"draws are independent with {law} in every coordinate ({self.origin})"
 
 
 Assumption = Normal | Bounded | KurtosisBound | SubGaussian

@@ -7,18 +7,19 @@ r"""Bounds for the mean of draws in a known range: the predictable empirical-Ber
 
 are one-sided bounds, each of which fails at some n with probability at most :math:`\ell`.
 
-**Proof.** For :math:`\xi \ge -1` and :math:`\lambda \in [0, 1)`,
-:math:`\exp(\lambda\xi - \xi^2\psi(\lambda)) \le 1 + \lambda\xi` (Fan, Grama & Liu 2015, lemma 4.1). With
-:math:`\xi = y - c`, :math:`E e^{\lambda(y-m) - (y-c)^2\psi(\lambda)} \le e^{\lambda(c-m)}(1 + \lambda(m-c)) \le 1`,
-so the products over i are a nonnegative supermartingale, for which Ville's inequality holds; :math:`\xi = c - y`
-gives the other side. ∎
+**Proof.** The function :math:`(\log(1+y) - y)/y^2` increases on :math:`y > -1`. So for :math:`\xi \ge -1` and
+:math:`\lambda \in [0, 1)`, where :math:`\lambda\xi \ge -\lambda`,
+:math:`\log(1 + \lambda\xi) \ge \lambda\xi - \xi^2\psi(\lambda)`. With :math:`\xi = y - c`,
+:math:`E e^{\lambda(y-m) - (y-c)^2\psi(\lambda)} \le e^{\lambda(c-m)}(1 + \lambda(m-c)) \le 1`, so the products over
+i are a nonnegative supermartingale, for which Ville's inequality holds; :math:`\xi = c - y` gives the other side. ∎
 
 The weights are a free choice: :math:`\lambda = \delta/(\delta + \hat\sigma^2)` maximises the expected growth
 :math:`\lambda\delta - \sigma^2\psi(\lambda)` of the evidence against a mean that is :math:`\delta` away, so the test
 needs about :math:`2\log(1/\ell)\sigma^2/\delta^2` draws when :math:`\delta \ll \sigma^2`, and
 :math:`O(\log(1/\ell)/\delta)` when the variance is small: it learns the variance and never trusts it.
 
-Source: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by betting", theorem 2.
+Source: Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by betting"; the
+inequality is that of Fan, Grama & Liu 2015, "Exponential inequalities for martingales with applications".
 """
 
 from __future__ import annotations

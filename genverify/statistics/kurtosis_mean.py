@@ -14,7 +14,7 @@ third derivative, a zero at 0 and a double zero at M, it is nonnegative on :math
 is convex, so its mean grows with :math:`E y^2`, and :math:`E e^{-uy} \le E
 q(y) \le 1 - 1/M + e^{-uM}/M`: the worst law is M times a Bernoulli(1/M). Chernoff's bound over p disjoint pairs is
 :math:`P(\bar y \le 1-\varepsilon) \le \exp(-p\,\mathrm{kl}((1-\varepsilon)/M,\, 1/M))`. The sample variance is the
-average of :math:`\bar y` over all pairings, so by convexity of exp (Hoeffding 1963, section 5) the same bound holds
+average of :math:`\bar y` over all pairings, so by convexity of exp (Hoeffding 1963) the same bound holds
 for it, with :math:`p = \lfloor n_2/2\rfloor`. We choose :math:`\varepsilon` to make it :math:`\ell_{\min}/2`, where
 :math:`\ell_{\min}` is the smallest level that is ever asked for.
 
@@ -26,7 +26,7 @@ stages, so Ville's inequality bounds :math:`c = \mu` by :math:`\ell/2`; :math:`\
 Bounds are read at the points :math:`c \in \{-2, -1, 0, 1, 2\}\,\delta`: what the test asks, with O(d) memory.
 
 Source: Catoni 2012, "Challenging the empirical mean and empirical variance"; Wang & Ramdas 2023, "Catoni-style
-confidence sequences for heavy-tailed mean estimation", theorem 9; Hoeffding 1963.
+confidence sequences for heavy-tailed mean estimation"; Hoeffding 1963.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def weighted_rate(errors: Tensor, log_weight: Tensor, level: float) -> tuple[flo
 def wald_number(alpha: float, beta: float, resolution: float) -> tuple[float, float]:
     """Wald's expected sample numbers of the test of mean 0 against mean = resolution, variance 1 known, at 0 and there.
 
-    Wald 1945, eq. (4.8): E n = [p log(beta / (1 - alpha)) + (1 - p) log((1 - beta) / alpha)] / E z, excess neglected.
+    Wald 1945: E n = [p log(beta / (1 - alpha)) + (1 - p) log((1 - beta) / alpha)] / E z, excess neglected.
     """
     a, b, drift = math.log((1 - beta) / alpha), math.log(beta / (1 - alpha)), resolution**2 / 2
     return ((1 - alpha) * b + alpha * a) / -drift, (beta * b + (1 - beta) * a) / drift

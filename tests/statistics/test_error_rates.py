@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from genverify.statistics import Bounded, KurtosisBound, Normal, SubGaussian, planned_samples
+from genverify.statistics import Bounded, KurtosisBound, MeanTest, Normal, SubGaussian, planned_samples
 from genverify.statistics.kurtosis_mean import variance_shortfall
 from genverify.statistics.looks import Moments
 from genverify.statistics.normal_mean import NormalMean, hall_boundary
@@ -18,6 +18,7 @@ from tests.statistics.simulation_error_rates import (
     BOUND_LEVEL,
     RESOLUTION,
     ExponentialLaw,
+    Law,
     NormalLaw,
     RareHighLaw,
     clopper_pearson,
@@ -158,6 +159,34 @@ def test_the_forecast_sample_number_is_enough(assumption, at):
                      replicates=2_000, seed=9, last=planned)  # fmt: skip
     settled = int((paths.biased | paths.clear).sum())
     assert clopper_pearson(settled, 2_000, BOUND_LEVEL)[1] >= 0.9
+
+
+class Prerecorded(Law):
+    """Draws that were made before: column j belongs to replicate j."""
+
+    def step(self, rng, n, r):
+        self.state["at"] = self.state.get("at", 0) + n
+        return self.state["draws"][self.state["at"] - n : self.state["at"]], torch.zeros(r, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "assumption", [Normal(), SubGaussian(1.0), KurtosisBound(3.0), Bounded(-6.0, 6.0)], ids=lambda a: type(a).__name__
+)
+def test_what_is_simulated_is_what_the_test_does(assumption):
+    replicates, last = 6, 4_000
+    generator = torch.Generator().manual_seed(10)
+    draws = torch.randn(last, replicates, dtype=torch.float64, generator=generator).clamp(-5.0, 5.0)
+    draws += torch.tensor([0.0, 0.0, 0.12, 0.12, 0.25, -0.25], dtype=torch.float64)
+    rates = {"resolution": 0.25, "alpha": 1e-3, "beta": 1e-2}
+    law = Prerecorded(mean=0.0, state={"draws": draws})
+    paths = simulate(assumption, law, **rates, replicates=replicates, seed=0, last=last)
+    for j in range(replicates):
+        stream = iter(draws[:, j])
+        result = MeanTest(target=0.0, assumption=assumption, max_samples=last, **rates).run(
+            lambda n, stream=stream: torch.stack([next(stream) for _ in range(n)])
+        )
+        assert result.n == paths.n[j]
+        assert (result.outcome == "bias", result.outcome == "no bias") == (paths.biased[j], paths.clear[j])
 
 
 @pytest.mark.slow
