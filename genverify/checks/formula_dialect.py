@@ -57,6 +57,7 @@ class Identity:
     Attributes:
         layout: The layout that it takes.
         dtype: The dtype in which it runs.
+        accuracy: A narrower dtype to which its values are accurate (a float32 constant, a guarded logarithm), or None.
         accepted: The accepted dialects that fit every probe.
         recognised: The first dialect that fits every probe but is wrong under this name.
         nearest: The dialect against which a wrong one is explained.
@@ -66,6 +67,7 @@ class Identity:
 
     layout: Layout
     dtype: torch.dtype
+    accuracy: torch.dtype | None
     accepted: tuple[Dialect, ...]
     recognised: Dialect | None
     nearest: Dialect
@@ -73,9 +75,15 @@ class Identity:
     notes: tuple[str, ...] = ()
 
 
-def compare(subject: Formula, case: Case, made: Call, dialect: Dialect) -> Compared:
-    """The results of a call against the oracle in a dialect, element by element, within the derived allowance."""
+def compare(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, accuracy: torch.dtype | None = None
+) -> Compared:
+    """The results of a call against the oracle in a dialect, element by element, within the derived allowance.
+
+    `accuracy` is a dtype whose rounding is allowed instead of that of the inputs: of a subject that computes with it.
+    """
     assert subject.specification is not None
+    dtype = accuracy or made.dtype
     worst = Compared(shape_fits=True, ratio=math.nan, error=0.0)
     examined = 0
     for index, got in enumerate(made.outputs):
@@ -86,9 +94,9 @@ def compare(subject: Formula, case: Case, made: Call, dialect: Dialect) -> Compa
             return Compared(shape_fits=False)
         number = got.detach().reshape(shape).to(torch.float64)
         # Fast, then slow: within the rounding of the terms alone there is no need to know the conditioning.
-        found = _worst(_of_terms(subject, terms, values, made.dtype), number)
+        found = _worst(_of_terms(subject, terms, values, dtype), number)
         if values and not found.agrees:
-            found = _worst(_conditioned(subject, terms, values, names, made.dtype), number)
+            found = _worst(_conditioned(subject, terms, values, names, dtype), number)
         examined += found.examined
         if found.examined and not (found.ratio <= worst.ratio):
             worst = found
@@ -145,19 +153,32 @@ def _identify(subject: Formula) -> Identity:
     layout, dtype, calls, notes = _runs(subject)
     assert subject.specification is not None
     dialects = [one for one in subject.specification.all_dialects() if subject.dialect in str(one)]
-    fitting = []
-    for dialect in dialects:
-        results = [compare(subject, case, made, dialect) for case, made in calls]
-        if results and all(one.agrees for one in results) and any(one.examined for one in results):
-            fitting.append(dialect)
+    accuracy, fitting = None, _fitting(subject, calls, dialects, None)
+    if not fitting and dtype is torch.float64:
+        accuracy, fitting = torch.float32, _fitting(subject, calls, dialects, torch.float32)
+        if fitting:
+            notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
     accepted = tuple(one for one in fitting if one.accepted or subject.dialect)
     recognised = next((one for one in fitting if one not in accepted), None)
     nearest = (*accepted, recognised)[0] or _nearest(subject, calls, dialects)
     explanation = "" if accepted or not calls else _explain(subject, calls, nearest, recognised)
     return Identity(
-        layout=layout, dtype=dtype, accepted=accepted, recognised=recognised, nearest=nearest,
+        layout=layout, dtype=dtype, accuracy=accuracy if fitting else None, accepted=accepted,
+        recognised=recognised, nearest=nearest,
         explanation=explanation, notes=notes,
     )  # fmt: skip
+
+
+def _fitting(
+    subject: Formula, calls: list[tuple[Case, Call]], dialects: list[Dialect], accuracy: torch.dtype | None
+) -> list[Dialect]:
+    """The dialects that every probe agrees with."""
+    fitting = []
+    for dialect in dialects:
+        results = [compare(subject, case, made, dialect, accuracy) for case, made in calls]
+        if results and all(one.agrees for one in results) and any(one.examined for one in results):
+            fitting.append(dialect)
+    return fitting
 
 
 def _runs(subject: Formula) -> tuple[Layout, torch.dtype, list[tuple[Case, Call]], tuple[str, ...]]:

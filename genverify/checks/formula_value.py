@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from genverify.checks.check import check
-from genverify.checks.formula_call import Unreadable, call, witness
+from genverify.checks.formula_call import Call, Unreadable, call, witness
 from genverify.checks.formula_dialect import Compared, compare, identify
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
+from genverify.subjects.specification import Dialect
 from genverify.verdict import Judgement, failed, inconclusive, passed
 
-__all__ = ["value"]
+__all__ = ["extremes", "value"]
 
 
 @check(
@@ -28,10 +31,14 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
         made = call(subject, case)
     except Unreadable as error:
         return failed(examined=1, message=str(error), witness=witness(subject, case))
-    candidates = found.accepted or (found.nearest,)
-    results = [(one, compare(subject, case, made, one)) for one in candidates]
-    dialect, best = min(results, key=lambda pair: (not pair[1].agrees, not pair[1].shape_fits, pair[1].ratio))
-    unit = str(made.dtype).removeprefix("torch.")
+    dialect, best = _closest(subject, case, made, found.accepted or (found.nearest,), found.accuracy)
+    notes = (f"dialect: {dialect}", *found.notes)
+    unit = _name(found.accuracy or made.dtype)
+    if not best.agrees and best.shape_fits and made.dtype is torch.float64:
+        narrow = compare(subject, case, made, dialect, torch.float32)
+        if narrow.agrees and narrow.examined:
+            best, unit = narrow, "float32"
+            notes += ("accurate to float32 only at some inputs: a guard such as log(x + 1e-8)?",)
     if not best.shape_fits:
         shapes = ", ".join(str(tuple(one.shape)) for one in made.outputs)
         return failed(
@@ -41,7 +48,6 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
     if best.agrees:
         if not best.examined:
             return inconclusive("the value overflows or is not determined there", witness=witness(subject, case))
-        notes = (f"dialect: {dialect}", *found.notes)
         if made.dtype is not torch.float64 and _narrowed(case, made.dtype):
             notes += (f"computes in {unit}, narrower than its input",)
         return passed(
@@ -53,6 +59,18 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
     )  # fmt: skip
 
 
+def _closest(
+    subject: Formula, case: Case, made: Call, candidates: tuple[Dialect, ...], accuracy: torch.dtype | None
+) -> tuple[Dialect, Compared]:
+    """The candidate that agrees, or the one that comes closest."""
+    results = [(one, compare(subject, case, made, one, accuracy)) for one in candidates]
+    return min(results, key=lambda pair: (not pair[1].agrees, not pair[1].shape_fits, pair[1].ratio))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _narrowed(case: Case, dtype: torch.dtype) -> bool:
     return any(t.is_floating_point() and torch.finfo(t.dtype).eps < torch.finfo(dtype).eps for _, t in case.tensors())
 
@@ -61,3 +79,33 @@ def _message(subject: Formula, dialect: str, best: Compared, explanation: str) -
     assert subject.specification is not None
     text = f"claimed {best.got:.6g}; {subject.like} is {best.value:.6g} ({dialect}): {subject.specification.statement}"
     return text + (f"; {explanation}" if explanation else "")
+
+
+@check(
+    "formula.extremes",
+    statement="the value is finite wherever the formula's is, up to the extremes of the domain",
+    source="the formula's own; see `genverify explain`",
+    before=identify,
+    family="extremes",
+)
+def extremes(subject: Formula, case: Case, run: Run) -> Judgement:
+    """A NaN or infinity where the value is an ordinary number is FAIL; a finite difference is a guard, and named."""
+    found = identify(subject)
+    if not found.accepted:
+        return inconclusive("the value follows no accepted dialect even at ordinary inputs")
+    try:
+        made = call(subject, case)
+    except Unreadable as error:
+        return inconclusive(str(error))
+    _, best = _closest(subject, case, made, found.accepted, found.accuracy)
+    unit = _name(found.accuracy or made.dtype)
+    if best.agrees and best.examined:
+        return passed(examined=1, observed=best.error, allowed=best.allowed, unit=unit)
+    if best.shape_fits and best.examined and not math.isfinite(best.got):
+        return failed(
+            examined=1, observed=best.error, allowed=best.allowed, unit=unit, witness=witness(subject, case),
+            message=f"claimed {best.got}; {subject.like} is {best.value:.6g} there: an overflow or 0/0 on the way",
+        )  # fmt: skip
+    if not best.examined:
+        return inconclusive("the value overflows or is not determined there")
+    return inconclusive(f"finite, but guarded or saturated: {best.got:.6g} for {best.value:.6g}")

@@ -18,7 +18,7 @@ from genverify.subjects.formula_case import axis_sizes, build
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["formula_cases"]
+__all__ = ["extreme_cases", "formula_cases"]
 
 # Moderate values are drawn on a grid: short numbers shrink well and read well.
 _GRID = 16
@@ -37,7 +37,17 @@ def _number(domain: Domain, dtype: torch.dtype, style: str) -> SearchStrategy[fl
 
 @draws_cases("formula")
 def formula_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
-    """Cases in the layout and dtypes that the subject takes."""
+    """Ordinary cases, in the layout and dtypes that the subject takes."""
+    return _cases(subject, ["moderate", "equal"])
+
+
+@draws_cases("formula", "extremes")
+def extreme_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
+    """Cases up to the extremes of the domain."""
+    return _cases(subject, ["extreme"])
+
+
+def _cases(subject: Formula, styles: list[str]) -> SearchStrategy[Case]:
     identity = subject.memory.get("identity")
     layout = identity.layout if identity is not None else subject.layouts()[0]
     only = subject.dtype or (identity.dtype if identity is not None and identity.dtype is not torch.float64 else None)
@@ -49,7 +59,7 @@ def formula_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
     @st.composite
     def cases(draw: DrawFn) -> Case:
         dtype = draw(st.sampled_from(dtypes))
-        style = draw(st.sampled_from(["moderate", "extreme", "equal"]))
+        style = draw(st.sampled_from(styles))
         sizes = {axis: draw(st.sampled_from(sorted(known))) for axis, known in allowed.items()}
         if constraint is not None:
             assume(constraint(sizes))

@@ -44,6 +44,7 @@ class Domain:
         make: (raw float64 numbers of the value's shape, shape, dtype) → the value.
         integral: Whether the raw numbers are integers.
         simple: The raw number towards which a failing case shrinks.
+        tangent: The part of a gradient that the domain determines (of a symmetric matrix, the symmetric part).
     """
 
     name: str
@@ -56,6 +57,7 @@ class Domain:
     make: Make
     integral: bool = False
     simple: float = 0.0
+    tangent: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient
 
     def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float, float]:
         """The range of raw numbers to draw from."""
@@ -136,7 +138,9 @@ def _lower(raw: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 def lower_triangular() -> Domain:
     """Lower triangular with a positive diagonal: the Cholesky factor of a covariance."""
-    return Domain(name="Cholesky factor", make=lambda raw, shape, dtype: _lower(raw, shape).to(dtype))
+    return Domain(
+        name="Cholesky factor", make=lambda raw, shape, dtype: _lower(raw, shape).to(dtype), tangent=torch.tril
+    )
 
 
 def spd() -> Domain:
@@ -147,7 +151,10 @@ def spd() -> Domain:
         matrix = (factor @ factor.mT).to(dtype)
         return torch.tril(matrix) + torch.tril(matrix, -1).mT
 
-    return Domain(name="symmetric positive definite", low=-1.5, high=1.5, make=make)
+    return Domain(
+        name="symmetric positive definite", low=-1.5, high=1.5, make=make,
+        tangent=lambda gradient: (gradient + gradient.mT) / 2,
+    )  # fmt: skip
 
 
 def function_of_index() -> Domain:

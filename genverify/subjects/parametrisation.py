@@ -10,12 +10,14 @@ from genverify.subjects.specification import Argument, Form, Role
 __all__ = ["any_real", "plain", "positive_scale", "scale_matrix"]
 
 # Half the largest exponent: the variance, its reciprocal and products of the two stay normal numbers.
-_LOG_VARIANCE = real(low=-2.0, high=2.0, extreme=300.0, narrow=40.0)
+_LOG_VARIANCE = real(low=-2.0, high=2.0, extreme=180.0, narrow=30.0)
 
 
 def plain(name: str, axes: str, domain: Domain, aliases: tuple[str, ...] = (), **rest: object) -> Argument:
     """An argument with one parametrisation."""
-    return Argument(name=name, axes=axes, forms=(Form(name=name, aliases=aliases, domain=domain),), **rest)  # type: ignore[arg-type]
+    # Of a pair (mean_p, mean_q) the parametrisation has the name that both share.
+    shared = aliases[0] if rest.get("group") and aliases else name
+    return Argument(name=name, axes=axes, forms=(Form(name=shared, aliases=aliases, domain=domain),), **rest)  # type: ignore[arg-type]
 
 
 def any_real(name: str, axes: str, *aliases: str, **rest: object) -> Argument:
@@ -30,11 +32,11 @@ def positive_scale(name: str, axes: str, group: str = "", *exact: str, **rest: o
     """
     forms = (
         Form(
-            name="std", domain=positive(tiny=1e-60, huge=1e60),
+            name="std", domain=positive(tiny=1e-40, huge=1e40),
             aliases=("std", "sigma", "scale", "stddev", "stdev", "sd", "sig", "s", "stds", "sigmas", *exact),
         ),
         Form(
-            name="variance", domain=positive(tiny=1e-100, huge=1e100), canonical=torch.sqrt,
+            name="variance", domain=positive(tiny=1e-80, huge=1e80), canonical=torch.sqrt,
             aliases=("var", "variance", "sigma2", "sigma_sq", "sigma_squared", "sigmasq", "v", "std2", "vars"),
         ),
         Form(
@@ -45,45 +47,45 @@ def positive_scale(name: str, axes: str, group: str = "", *exact: str, **rest: o
             ),
         ),
         Form(
-            name="log_std", domain=real(extreme=150.0, narrow=20.0), canonical=torch.exp,
+            name="log_std", domain=real(extreme=90.0, narrow=15.0), canonical=torch.exp,
             aliases=("log_std", "logstd", "log_sigma", "logsigma", "log_scale", "logs", "ln_sigma", "log_stddev"),
         ),
         Form(
-            name="precision", domain=positive(tiny=1e-100, huge=1e100), canonical=torch.rsqrt,
+            name="precision", domain=positive(tiny=1e-80, huge=1e80), canonical=torch.rsqrt,
             aliases=("precision", "prec", "lambda_", "inv_var", "inverse_variance"),
         ),
     )  # fmt: skip
     return Argument(name=name, axes=axes, forms=forms, group=group, **rest)  # type: ignore[arg-type]
 
 
-def scale_matrix(name: str, axes: str, group: str = "", *, canonical: str = "covariance", **rest: object) -> Argument:
-    """A covariance matrix, as such, by its lower Cholesky factor or by its inverse; the oracle takes `canonical`."""
+def scale_matrix(name: str, axes: str, group: str = "", *, written: str = "covariance", **rest: object) -> Argument:
+    """A covariance matrix, as such, by its lower Cholesky factor or by its inverse; the oracle takes the covariance.
+
+    `written` is the parametrisation that the formula's name speaks of, to which a doubtful name belongs.
+    """
 
     def from_cholesky(factor: torch.Tensor) -> torch.Tensor:
-        return factor @ factor.mT
+        lower = torch.tril(factor)
+        return lower @ lower.mT
 
-    def same(matrix: torch.Tensor) -> torch.Tensor:
-        return matrix
-
-    def cholesky_of_inverse(precision: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.cholesky(torch.linalg.inv(precision))
-
-    covariance = Form(
-        name="covariance", domain=spd(),
-        aliases=("cov", "covariance", "Sigma", "sigma", "S", "C", "covar", "cov_matrix", "covariance_matrix", "sig"),
-        canonical=torch.linalg.cholesky if canonical == "cholesky" else same,
-    )  # fmt: skip
-    cholesky = Form(
-        name="cholesky", domain=lower_triangular(),
-        aliases=("L", "chol", "cholesky", "scale_tril", "tril", "cholesky_factor", "Lchol"),
-        canonical=same if canonical == "cholesky" else from_cholesky,
-    )  # fmt: skip
-    precision = Form(
-        name="precision", domain=spd(), aliases=("precision", "prec", "Lambda", "P", "inv_cov", "precision_matrix"),
-        canonical=torch.linalg.inv if canonical == "covariance" else cholesky_of_inverse,
-    )  # fmt: skip
-    ordered = (cholesky, covariance) if canonical == "cholesky" else (covariance, cholesky)
-    return Argument(name=name, axes=axes, forms=(*ordered, precision), group=group, normwise=True, **rest)  # type: ignore[arg-type]
+    forms = {
+        "covariance": Form(
+            name="covariance", domain=spd(),
+            aliases=(
+                "cov", "covariance", "Sigma", "sigma", "S", "C", "covar", "cov_matrix", "covariance_matrix", "sig", "covs",
+            ),
+        ),
+        "cholesky": Form(
+            name="cholesky", domain=lower_triangular(), canonical=from_cholesky,
+            aliases=("L", "chol", "cholesky", "scale_tril", "tril", "cholesky_factor", "Lchol", "chol_factor"),
+        ),
+        "precision": Form(
+            name="precision", domain=spd(), canonical=torch.linalg.inv,
+            aliases=("precision", "prec", "Lambda", "P", "inv_cov", "precision_matrix", "cov_inv", "sigma_inv"),
+        ),
+    }  # fmt: skip
+    ordered = (forms.pop(written), *forms.values())
+    return Argument(name=name, axes=axes, forms=ordered, group=group, normwise=True, **rest)  # type: ignore[arg-type]
 
 
 def draw(name: str, axes: str, law: str, domain: Domain, *aliases: str) -> Argument:

@@ -1,0 +1,165 @@
+"""Driving an optimizer through a stream of gradients, and writing down where its parameters went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genverify.errors import UsageError
+from genverify.subjects.calling import subject_code
+from genverify.subjects.case import Case
+from genverify.subjects.optimizer import Optimizer, Session
+
+__all__ = ["Stream", "Trajectory", "drive", "start"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """Starting points and the gradients that arrive, whatever the parameters do (open loop).
+
+    Shapes: parameter i of any shape s_i; `gradients[i]` [T, *s_i]; `present[i]` [T], false where the gradient is None;
+    `rates` [T], factors of the learning rate.
+    """
+
+    parameters: tuple[Tensor, ...]
+    gradients: tuple[Tensor, ...]
+    present: tuple[Tensor, ...]
+    rates: Tensor
+
+    @classmethod
+    def of(cls, case: Case) -> Stream:
+        """The stream that a case holds.
+
+        Raises:
+            UsageError: Shapes, lengths or dtypes do not fit together, or a number is not finite.
+        """
+        parameters, gradients = tuple(case["parameters"]), tuple(case["gradients"])
+        steps = gradients[0].shape[0] if gradients else 0
+        present = tuple(case["present"]) if "present" in case else tuple(
+            torch.ones(steps, dtype=torch.bool) for _ in gradients
+        )  # fmt: skip
+        rates = case["rates"] if "rates" in case else torch.ones(steps, dtype=torch.float64)
+        fits = len(parameters) == len(gradients) == len(present) and all(
+            g.shape == (steps, *p.shape) and g.dtype == p.dtype and p.is_floating_point() and m.shape == (steps,)
+            for p, g, m in zip(parameters, gradients, present, strict=False)
+        )
+        if not parameters or not fits or not all(bool(torch.isfinite(x).all()) for x in (*parameters, *gradients)):
+            raise UsageError(
+                given="a case whose parameters and gradients do not fit together",
+                expected="for each floating parameter p finite gradients [T, *p.shape] of its dtype",
+                do="let the strategy draw it, or copy the replay token whole",
+            )
+        return cls(parameters=parameters, gradients=gradients, present=present, rates=rates)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.gradients[0].shape[0]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters."""
+        return self.parameters[0].dtype
+
+    def at(self, k: int) -> list[Tensor | None]:
+        """The gradients that arrive at step k (from 0)."""
+        pairs = zip(self.gradients, self.present, strict=True)
+        return [g[k].clone() if bool(m[k]) else None for g, m in pairs]
+
+    def only(self, index: int) -> Stream:
+        """The stream of one parameter alone."""
+        i = slice(index, index + 1)
+        return Stream(
+            parameters=self.parameters[i], gradients=self.gradients[i], present=self.present[i], rates=self.rates
+        )
+
+    def where(self, flat: int) -> str:
+        """How a reader finds the flat element of that number."""
+        for index, one in enumerate(self.parameters):
+            if flat < one.numel():
+                inside = [int(i) for i in torch.unravel_index(torch.tensor(flat), one.shape)] if one.dim() else []
+                return f"parameter {index}" + (f" at {inside}" if inside else "")
+            flat -= one.numel()
+        raise IndexError(flat)
+
+    def flat_gradients(self) -> Tensor:
+        """The gradients as [T, n] in float64; 0 where absent."""
+        parts = [
+            (g * m.reshape(-1, *[1] * (g.dim() - 1))).reshape(self.steps, -1)
+            for g, m in zip(self.gradients, self.present, strict=True)
+        ]
+        return torch.cat(parts, dim=1).to(torch.float64)
+
+    def flat_present(self) -> Tensor:
+        """Which gradients are present, as [T, n]."""
+        pairs = zip(self.parameters, self.present, strict=True)
+        return torch.cat([m[:, None].expand(-1, p.numel()) for p, m in pairs], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trajectory:
+    """A stream and where it led: `observed` [T + 1, n] in float64, the starting point first."""
+
+    stream: Stream
+    observed: Tensor
+    gradients_changed: bool = False
+    narrow: torch.dtype | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in whose unit roundoff the trajectory is judged."""
+        return self.narrow or self.stream.dtype
+
+
+def start(subject: Optimizer, parameters: Sequence[Tensor], arguments: Mapping[str, Any]) -> Session:
+    """The implementation at work on copies of these parameters."""
+    assert subject.convention is not None, "the subject is prepared before it is judged"
+    with subject_code():
+        return subject.convention.start([p.detach().clone() for p in parameters], arguments)
+
+
+def drive(subject: Optimizer, stream: Stream, options: Mapping[str, Any] | None = None) -> Trajectory:
+    """Starts the implementation with these options and feeds it the stream."""
+    assert subject.law is not None, "the subject is prepared before it is judged"
+    session = start(subject, stream.parameters, subject.law.arguments(options or {}))
+    rate = (options or {}).get("lr", subject.law.rate)
+    return continued(session, stream, rate=rate)
+
+
+def continued(session: Session, stream: Stream, *, first: int = 0, last: int | None = None, rate: float = 0.0) -> Trajectory:
+    """Feeds the steps first … last - 1 of the stream to a session that is under way."""
+    observed = [_flat(session.parameters)]
+    steady = bool((stream.rates == 1).all())
+    changed = False
+    for k in range(first, stream.steps if last is None else last):
+        gradients = stream.at(k)
+        given = [None if g is None else g.clone() for g in gradients]
+        with subject_code():
+            if not steady:
+                session.set_rate(rate * float(stream.rates[k]))  # type: ignore[attr-defined]
+            session.step(given)
+            observed.append(_flat(session.parameters))
+        changed = changed or any(
+            a is not None and b is not None and not torch.equal(a, b) for a, b in zip(given, gradients, strict=True)
+        )
+    return Trajectory(
+        stream=stream, observed=torch.stack(observed), gradients_changed=changed, narrow=_narrowest(session, stream)
+    )
+
+
+def _flat(parameters: Sequence[Tensor]) -> Tensor:
+    return torch.cat([p.detach().reshape(-1).to(device="cpu", dtype=torch.float64) for p in parameters])
+
+
+def _narrowest(session: Session, stream: Stream) -> torch.dtype | None:
+    """The narrow dtype in which an implementation keeps its buffers, or gives its parameters back; None when as wide."""
+    sizes = {p.numel() for p in stream.parameters if p.numel() > 1}
+    kept = [*getattr(session, "buffers", lambda: [])()]
+    found = [x.dtype for x in kept if x.is_floating_point() and x.numel() in sizes]
+    found += [p.dtype for p in session.parameters if p.is_floating_point()]
+    narrow = [d for d in found if torch.finfo(d).eps > torch.finfo(stream.dtype).eps]
+    return max(narrow, key=lambda d: torch.finfo(d).eps) if narrow else None
