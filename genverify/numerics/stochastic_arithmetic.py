@@ -7,9 +7,9 @@ inputs with a relative error of ±ε, drawn uniformly, and the run repeated. To 
     allowed = λ c (u / ε) max_r |out_r − out|  +  c u |out|
 
 bounds the rounding error of a program whose operations are good to c half units (c = 4) up to a probability of
-2 exp(−λ²/2), λ = 8, in the model of independent rounding errors. Sums of L terms get ε L. ε is far above u and far below the scale on which a
-smooth program bends, so that neither the rounding of the run nor its curvature matters. The unit u is that
-of the narrowest floating type in which the program computes, which the first run finds out.
+2 exp(−λ²/2), λ = 8, in the model of independent rounding errors. Sums of L terms get ε L. ε is far above u and far
+below the scale on which a smooth program bends, so that neither the rounding of the run nor its curvature matters. The
+unit u is that of the narrowest floating type in which the program computes, which the first run finds out.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _FACTORISATIONS = frozenset(
 )
 
 
-class _TooLong(Exception):  # noqa: N818 - a signal
-    pass
+class _TooLong(BaseException):
+    """A signal, out of reach of a stranger's `except Exception`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class _Watched(TorchDispatchMode):
         super().__init__()
         self.operations, self.narrowest = 0, torch.float64
 
-    def __torch_dispatch__(  # noqa: D102
+    def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         out = func(*args, **(kwargs or {}))
@@ -109,7 +109,7 @@ class _Perturbed(TorchDispatchMode):
         noise = torch.empty_like(value).uniform_(-1.0, 1.0, generator=self._generators[value.device])
         return value + value * noise * min(self.amplitude * scale, 0.125)
 
-    def __torch_dispatch__(  # noqa: D102
+    def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         kwargs = kwargs or {}
@@ -181,10 +181,7 @@ def rounding_spread(compute: Callable[[], tuple[Tensor, ...]], *, repeats: int =
             problem = "under perturbed arithmetic the program does not come to an end (it iterates to a tolerance)"
             break
         except Exception as error:  # whatever a stranger's code does with slightly other numbers
-            if isinstance(error.__cause__, _TooLong):
-                problem = "under perturbed arithmetic the program does not come to an end (it iterates to a tolerance)"
-            else:
-                problem = f"under perturbed arithmetic the program raised {type(error).__name__}"
+            problem = f"under perturbed arithmetic the program raised {type(error.__cause__ or error).__name__}"
             break
         if any(a.shape != b.shape for a, b in zip(moved, values, strict=True)):
             problem = "under perturbed arithmetic the program returns other shapes"

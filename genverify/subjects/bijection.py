@@ -142,9 +142,8 @@ def shape(name: str, given: Any) -> tuple[int, ...] | None:  # noqa: ANN401 - wh
     """
     if given is None:
         return None
-    axes = (given,) if isinstance(given, int) and not isinstance(given, bool) else given
-    good = isinstance(axes, (tuple, list)) and all(isinstance(n, int) and n > 0 for n in axes)
-    if not good:
+    axes = [given] if isinstance(given, int) and not isinstance(given, bool) else given
+    if not isinstance(axes, (tuple, list)) or not all(isinstance(n, int) and n > 0 for n in axes):
         raise UsageError(
             given=f"{name}={given!r}", expected="a tuple of positive integers, without the batch axis",
             do=f"for example {name}=(2,), or (3, 8, 8) for images",

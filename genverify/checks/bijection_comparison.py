@@ -1,0 +1,93 @@
+"""Two ways to the same numbers, compared row by row within what rounding can do to either."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genverify.numerics.rounding import subnormal_spacing, unit_roundoff
+from genverify.numerics.stochastic_arithmetic import rounding_spread
+
+__all__ = ["Comparison", "compare"]
+
+# A difference of so many half units of the numbers compared is rounding, whatever the program: no need to measure.
+_EVIDENT = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The row in which two computations differ most, in units of what is allowed.
+
+    Attributes:
+        observed: |a − b| there.
+        allowed: What rounding may do to a and b there; infinite where that could not be found out.
+        row: Which row it is.
+        examined: How many rows had finite numbers and a finite allowance.
+        dtype: The narrowest type in which the subject computes.
+        problem: Why there is no allowance.
+    """
+
+    observed: float
+    allowed: float
+    row: int
+    examined: int
+    dtype: torch.dtype
+    problem: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the allowance."""
+        return self.observed <= self.allowed
+
+    @property
+    def unit(self) -> str:
+        """The dtype, for a verdict."""
+        return str(self.dtype).removeprefix("torch.")
+
+
+def compare(
+    compute: Callable[[], tuple[Tensor, Tensor]],
+    *,
+    first: tuple[Tensor, Tensor] | None = None,
+    extra: Tensor | float = 0.0,
+    scale: Tensor | float = 0.0,
+) -> Comparison:
+    """Compares the two tensors that `compute` makes; it is run again under perturbed arithmetic if they differ visibly.
+
+    The allowance of a row is that of its least certain element. Rows with a number that is not finite are not examined;
+    in particular saturated ones. `extra` is a further allowance per row, for what is stated to be approximate; `scale`
+    the size, per row, to which rounding is relative where the numbers compared are smaller than that.
+
+    Shapes: both [rows, …]; `first` is what `compute` returned, where it was called before.
+    """
+    a, b = compute() if first is None else first
+    dtype = a.dtype if unit_roundoff(a.dtype) >= unit_roundoff(b.dtype) else b.dtype
+    error, size = _rows((a.double() - b.double()).abs()), _rows(a.double().abs() + b.double().abs())
+    fine = torch.isfinite(error) & torch.isfinite(size)
+    evident = _EVIDENT * unit_roundoff(dtype) * (size + scale) + subnormal_spacing(dtype) + extra
+    if not bool((fine & (error > evident)).any()):
+        return _worst(error, evident, fine, dtype, "")
+    spread = rounding_spread(compute)
+    allowed = torch.maximum(_rows(spread.allowed[0]) + _rows(spread.allowed[1]) + extra, evident)
+    fine = fine & torch.isfinite(allowed)
+    return _worst(error, allowed, fine, spread.dtype, spread.problem)
+
+
+def _rows(values: Tensor) -> Tensor:
+    return values.detach().reshape(values.shape[0], -1).amax(1) if values[0].numel() else values.new_zeros(len(values))
+
+
+def _worst(error: Tensor, allowed: Tensor, fine: Tensor, dtype: torch.dtype, problem: str) -> Comparison:
+    examined = int(fine.sum())
+    if not examined:
+        return Comparison(observed=0.0, allowed=math.inf, row=0, examined=0, dtype=dtype, problem=problem)
+    ratio = torch.where(fine, error / allowed, torch.full_like(error, -1.0))
+    row = int(ratio.argmax())
+    return Comparison(
+        observed=float(error[row]), allowed=float(allowed[row]), row=row, examined=examined, dtype=dtype,
+        problem=problem,
+    )  # fmt: skip
