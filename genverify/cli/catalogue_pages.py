@@ -36,7 +36,10 @@ def explanation(name: str) -> str:
         (all_checks(), _explain_check), (_formulas(), _explain_formula), (_rules(), _explain_rule),
         (all_claims(), _explain_claim),
     ]  # fmt: skip
-    found = [explain(known[name]) for known, explain in pages if name in known]
+    # The last part of a name is how people speak of it: adam is optimizer.adam.
+    meant = {one for known, _ in pages for one in known if one == name}
+    meant = meant or {one for known, _ in pages for one in known if one.endswith("." + name)}
+    found = [explain(known[one]) for one in sorted(meant) for known, explain in pages if one in known]
     if not found:
         names = sorted({one for known, _ in pages for one in known})
         raise UsageError(
@@ -51,16 +54,16 @@ def _formulas() -> Mapping[str, Any]:
 
 
 def _rules() -> Mapping[str, Any]:
-    return _registered("all_rules")
+    return _registered("RULES")
 
 
-def _registered(function: str) -> Mapping[str, Any]:
+def _registered(attribute: str) -> Mapping[str, Any]:
     """What a registry of the room `formulas` holds, whichever file it stands in."""
     package = importlib.import_module("genverify.formulas")
     for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        found = getattr(importlib.import_module(module.name), function, None)
+        found = getattr(importlib.import_module(module.name), attribute, None)
         if found is not None:
-            return found()
+            return found() if callable(found) else found
     return {}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin
 import torch
 from torch import nn
 
-from genverify.adapters.adapter import adapters_for, guess_kind
+from genverify.adapters.adapter import Adapter, adapters_for, guess_kind
 from genverify.errors import UsageError, nearest
 from genverify.subjects.loading import load
 from genverify.subjects.subject import Subject
@@ -45,7 +45,7 @@ def fields_of(kind: type[Subject]) -> dict[str, Any]:
     found = {}
     for field in dataclasses.fields(kind):
         if field.init and field.repr and field.name not in _OWN:
-            found[field.name] = _resolved(kind, field)
+            found[field.name] = _resolved(kind, field.name)
     return found
 
 
@@ -72,7 +72,18 @@ def declare(target: str, kind: str | None, words: Iterable[tuple[str, str]]) -> 
     fields = _fields(made, words)
     moved = {name: fields.pop(name) for name in ("device", "dtype") if name not in fields_of(made) and name in fields}
     thing = _instance(found, target, kind)
+    _refuse_missing(made, fields)
     return made(_moved(thing, target, moved), reference=target, **fields)
+
+
+def _refuse_missing(made: type[Subject], fields: Mapping[str, Any]) -> None:
+    missing = [name for name in _required(made) if name != "f" and name not in fields]
+    if missing:
+        raise UsageError(
+            given=f"--as {made.kind} without --{missing[0].replace('_', '-')}",
+            expected=f"what {made.__name__} must declare: {', '.join(missing)}",
+            do=f"add --{missing[0].replace('_', '-')} …",
+        )  # fmt: skip
 
 
 def _ready(found: Subject, target: str, kind: str | None, words: list[tuple[str, str]]) -> Subject:
@@ -112,9 +123,12 @@ def _kind_with_fields(known: Mapping[str, type[Subject]], names: Sequence[str]) 
 def _instance(found: Any, target: str, kind: str) -> Any:  # noqa: ANN401
     """The object itself, or an instance where only instances of it can be verified."""
     known = adapters_for(kind)
-    if not inspect.isclass(found) or any(one.recognises(found) for one in known):
+    if not inspect.isclass(found) or not known:
         return found
     made = _without_arguments(found)
+    as_it_is, as_object = _rank(known, found), _rank(known, made) if made is not None else None
+    if as_it_is is not None and (as_object is None or as_it_is <= as_object):
+        return found
     if made is None:
         needed = ", ".join(_required(found))
         raise UsageError(
@@ -123,6 +137,11 @@ def _instance(found: Any, target: str, kind: str) -> Any:  # noqa: ANN401
             do=f"make one at module level, for example `model = {found.__name__}({needed})`, and name that",
         )  # fmt: skip
     return made
+
+
+def _rank(known: Sequence[Adapter], thing: object) -> int | None:
+    """How specific the first adapter is that knows a thing."""
+    return next((one.rank for one in known if one.recognises(thing)), None)
 
 
 def _required(cls: type) -> list[str]:
@@ -198,14 +217,16 @@ def _field_name(known: Mapping[str, Any], word: str) -> str | None:
     return longer[0] if len(longer) == 1 else None
 
 
-def _resolved(kind: type[Subject], field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - a type
-    if not isinstance(field.type, str):
-        return field.type
-    owner = next((base for base in kind.__mro__ if field.name in vars(base).get("__annotations__", {})), kind)
+def _resolved(kind: type[Subject], name: str) -> Any:  # noqa: ANN401 - a type
+    """The type that the constructor takes for a field; it may be wider than what the field holds."""
+    hint = inspect.signature(kind).parameters[name].annotation
+    if not isinstance(hint, str):
+        return hint
+    owner = next((base for base in kind.__mro__ if name in vars(base).get("__annotations__", {})), kind)
     try:
-        return eval(field.type, vars(sys.modules[owner.__module__]))  # our own annotation, not a user's text
+        return eval(hint, vars(sys.modules[owner.__module__]))  # our own annotation, not a user's text
     except Exception:  # a name that exists for type checkers only
-        return field.type
+        return hint
 
 
 def _parsed(text: str, hint: Any, word: str) -> Any:  # noqa: ANN401 - whatever the field holds
