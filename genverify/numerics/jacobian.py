@@ -35,6 +35,8 @@ __all__ = [
 _CHUNK_ELEMENTS = 2**22
 # Up to so many backward passes, every entry of every off-diagonal block is formed; beyond, each row is projected.
 _EXACT_BACKWARDS = 2048
+# How many other rows take the place of a row, where there are no derivatives to look at.
+_REPLACEMENTS = 4
 
 Map = Callable[[Tensor], Tensor]
 
@@ -45,7 +47,9 @@ def _evaluate(f: Map, x: Tensor) -> tuple[Tensor, Tensor]:
         raise UsageError(
             given=f"an input of {x.dtype}", expected="a floating-point tensor", do="a Jacobian needs real inputs"
         )
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+        # torch.compile looks at .grad of its inputs; that they are no leaves is our doing, not the subject's.
+        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
         leaf = x.detach().clone().requires_grad_(True)
         y = f(leaf.clone())
     if not isinstance(y, Tensor):
@@ -283,17 +287,18 @@ def _generic_rows(index: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _replaced_rows(f: Map, x: Tensor) -> CrossBatchDependence:
-    """Replace each row by its neighbour, slightly moved, and see which others change, bit for bit."""
+    """Replace each row by other ones (legal inputs, therefore), and see which outputs change elsewhere, bit for bit."""
     rows = x.shape[0]
     still, again = f(x.detach().clone()), f(x.detach().clone())
     size = torch.zeros(rows, rows, dtype=torch.float64, device=still.device)
     if not torch.equal(torch.nan_to_num(still), torch.nan_to_num(again)):
         return CrossBatchDependence(depends=size > 0, largest=0.0, how="replaced rows", finite=False)
     for j in range(rows):
-        moved = x.detach().clone()
-        moved[j] = 0.5 * x[j] + 0.75 * x[(j + 1) % rows] + 0.25
-        change = (f(moved) != still) & ~(torch.isnan(still))
-        size[:, j] = change.reshape(rows, -1).any(-1).double()
+        for shift in range(1, min(rows, _REPLACEMENTS + 1)):
+            moved = x.detach().clone()
+            moved[j] = x[(j + shift) % rows]
+            change = (f(moved) != still) & ~torch.isnan(still)
+            size[:, j] = torch.maximum(size[:, j], change.reshape(rows, -1).any(-1).double())
     size.fill_diagonal_(0.0)
     return CrossBatchDependence(depends=size > 0, largest=float(size.max()), how="replaced rows", finite=True)
 

@@ -115,8 +115,12 @@ class Allowance:
 
     @property
     def examined(self) -> Tensor:
-        """Where a comparison means something: finite value and allowance, representable in the subject's dtype."""
-        representable = self.value.abs() <= torch.finfo(self.dtype).max
+        """Where a comparison means something: value and allowance finite, and no overflow within reach.
+
+        The model holds barring overflow. An intermediate result may exceed the terms by a modest factor (σ² in ½σ²);
+        the growth count k is taken for that, so k (Σ|t_j| + allowed) must be representable in the subject's dtype.
+        """
+        representable = max(1, self.operations) * (self.magnitude + self.allowed) <= torch.finfo(self.dtype).max
         return torch.isfinite(self.value) & torch.isfinite(self.allowed) & representable
 
     def excess(self, observed: Tensor) -> Tensor:
@@ -353,7 +357,7 @@ def gradient_allowance(
 
         argument = full[wrt]
         assert isinstance(argument, Tensor)
-        stack, pullback = torch.func.vjp(of_one, argument)
+        stack, pullback, *_ = torch.func.vjp(of_one, argument)
         weight = torch.ones_like(stack[0]) if cotangent is None else cotangent.to(stack).expand_as(stack[0])
         basis = torch.diag_embed(weight.reshape(-1).repeat(stack.shape[0]))
         rows = torch.func.vmap(pullback)(basis.reshape(-1, *stack.shape))[0]

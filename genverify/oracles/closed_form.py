@@ -47,7 +47,7 @@ class Step:
         return sympy.latex(self.equation)
 
 
-def step(title: str, left: sympy.Expr, right: sympy.Expr, because: str) -> Step:
+def step(title: str, left: Any, right: Any, because: str) -> Step:  # noqa: ANN401 - SymPy's own types are loose
     r"""A step whose equation left = right is checked on the spot: left.doit() - right simplifies to zero.
 
     Raises:
@@ -192,7 +192,7 @@ class ClosedForm:
         value = self.mpmath(*bound, dps=30)
         return tuple(float(v) for v in value) if isinstance(value, tuple) else float(value)
 
-    def torch(self, *args: Tensor | float) -> Any:  # noqa: ANN401 - a tensor, or a tuple of them for several outputs
+    def torch(self, *args: Tensor | float | int) -> Any:  # noqa: ANN401 - a tensor, or a tuple of them for several outputs
         """Evaluate the rewritten form with torch operations only, elementwise with broadcasting.
 
         Any dtype and device, differentiable, usable under torch.func; numbers take the dtype of the tensors.
@@ -203,7 +203,7 @@ class ClosedForm:
         outputs = tuple(_filled(evaluate(e, values, arithmetic), tensors) for e in self.rewritten)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def terms(self, *args: Tensor | float, **kwargs: Tensor | float) -> tuple[Tensor, ...]:
+    def terms(self, *args: Tensor | float | int, **kwargs: Tensor | float | int) -> tuple[Tensor, ...]:
         """The additive terms of the rewritten form, whose sum is the value: what a rounding allowance is made of.
 
         Raises:
@@ -220,7 +220,7 @@ class ClosedForm:
         return tuple(_filled(evaluate(part, values, torch_arithmetic()), tensors) for part in parts)
 
     @staticmethod
-    def _tensors(args: Sequence[Tensor | float]) -> list[Tensor]:
+    def _tensors(args: Sequence[Tensor | float | int]) -> list[Tensor]:
         given = [a for a in args if isinstance(a, Tensor)]
         like = next((a for a in given if a.is_floating_point()), None)
         dtype = torch.float64 if like is None else functools.reduce(

@@ -36,8 +36,9 @@ def sigmoid() -> Any:  # noqa: ANN401
     class sigmoid(sympy.Function):
         nargs = 1
 
-        def fdiff(self, argindex: int = 1) -> sympy.Expr:
-            return sigmoid(self.args[0]) * sigmoid(-self.args[0])
+        def fdiff(self, argindex: int = 1) -> Any:  # noqa: ANN401
+            made: Any = sigmoid  # the class; SymPy's types take an applied function for one that is not
+            return made(self.args[0]) * made(-self.args[0])  # pyright: ignore[reportOperatorIssue]
 
         def _eval_rewrite_as_exp(self, u: sympy.Expr, **_: object) -> sympy.Expr:
             return 1 / (1 + sympy.exp(-u))
@@ -45,7 +46,7 @@ def sigmoid() -> Any:  # noqa: ANN401
     return sigmoid
 
 
-def computable(expression: sympy.Expr) -> sympy.Expr:
+def computable(expression: sympy.Expr) -> Any:  # noqa: ANN401 - a SymPy expression
     """Rewrite an expression so that it can be computed over the range of a floating-point type.
 
     - logarithms of products, quotients and powers become sums: log σ^(2τ²) = 2τ² log σ, where the symbols allow it;
@@ -87,8 +88,8 @@ def _sigmoid_argument(node: Any) -> Any:  # noqa: ANN401
     """U when node is 1 + exp(-u)."""
     import sympy
 
-    rest = node - 1 if node.is_Add else None
-    return -rest.args[0] if isinstance(rest, sympy.exp) else None
+    rest: Any = sympy.Add(node, -1) if node.is_Add else None
+    return -rest.args[0] if rest is not None and rest.func == sympy.exp else None
 
 
 def _log(argument: Any) -> Any:  # noqa: ANN401

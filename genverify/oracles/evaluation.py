@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "mpmath_arithmetic", "torch_arithmetic"]
 
 # Powers up to this are written as repeated factors, so that they can be paired with denominators.
-_REPEATED = 8
+_REPEATED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,17 +110,36 @@ def _mpmath_constant(expression: sympy.Expr) -> Any:  # noqa: ANN401 - an mpf; m
     return sympy.lambdify((), expression, modules="mpmath")()
 
 
+def _mpmath_erfc(x: Any) -> Any:  # noqa: ANN401
+    """The complementary error function for all arguments: mpmath's own overflows an integer beyond about 1e150."""
+    import mpmath as mp
+
+    if abs(x) < 10**8:
+        return mp.erfc(x)
+    if x < 0:
+        return 2 - _mpmath_erfc(-x)
+    # Abramowitz & Stegun 7.1.23; the terms fall by 10^16 each until far beyond any precision asked for here.
+    term = total = mp.mpf(1)
+    for n in range(1, 10**4):
+        term *= -(2 * n - 1) / (2 * x * x)
+        total += term
+        if abs(term) < mp.eps:
+            break
+    return mp.exp(-x * x) / (x * mp.sqrt(mp.pi)) * total
+
+
 @functools.cache
 def mpmath_arithmetic() -> Arithmetic:
     """Mpmath operations, in the precision of the context that is current when they run."""
     import mpmath as mp
 
-    same = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "erfc", "erfinv", "exp",
+    same = ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "erfinv", "exp",
             "expm1", "floor", "gamma", "log", "log1p", "loggamma", "digamma", "sign", "sin", "sinh", "tan",
             "tanh")  # fmt: skip
     functions: dict[str, Callable[..., Any]] = {name: getattr(mp, name) for name in same}
     functions |= {
         "Abs": abs,
+        "erfc": _mpmath_erfc,
         "ceiling": mp.ceil,
         "Max": max,
         "Min": min,
@@ -151,7 +170,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def evaluate(expression: sympy.Basic, values: Mapping[sympy.Basic, Any], arithmetic: Arithmetic) -> Any:  # noqa: ANN401
+def evaluate(expression: sympy.Basic, values: Mapping[Any, Any], arithmetic: Arithmetic) -> Any:  # noqa: ANN401
     """The value of a SymPy expression at `values`, computed in the given arithmetic; equal subtrees run once.
 
     Raises:
@@ -163,6 +182,16 @@ def evaluate(expression: sympy.Basic, values: Mapping[sympy.Basic, Any], arithme
     tensor([0.5000])
     """
     return _Evaluation(dict(values), arithmetic)(expression)
+
+
+def _interleaved(factors: list[Any]) -> list[Any]:
+    """Equal factors apart from each other: in t·log(s)·t, unlike t·t·log(s), a zero comes before the overflow."""
+    rounds: dict[Any, int] = {}
+    keyed = []
+    for factor in factors:
+        keyed.append((rounds.setdefault(factor, 0), factor))
+        rounds[factor] += 1
+    return [factor for _, factor in sorted(keyed, key=lambda pair: pair[0])]
 
 
 class _Evaluation:
@@ -212,21 +241,29 @@ class _Evaluation:
         return total + self(sympy.Add(*constants)) if constants else total
 
     def _pow(self, base: Any, exponent: Any) -> Any:  # noqa: ANN401
-        power = float(exponent) if exponent.is_Number and self.arithmetic.name == "torch" else self(exponent)
-        return self.arithmetic.power(self(base), power)
+        import sympy
+
+        if self.arithmetic.name != "torch" or not exponent.is_Number:
+            return self.arithmetic.power(self(base), self(exponent))
+        rounded = float(exponent)
+        power, lost = self.arithmetic.power(self(base), rounded), float(exponent - sympy.Rational(rounded))
+        # An exponent such as 1/3 is rounded, which costs |log x| times its error: x^(e + d) = x^e (1 + d log x).
+        return power if lost == 0.0 else power * (1.0 + lost * torch.log(_tensor(self(base))))
 
     def _factors(self, arguments: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Numerators and denominators as nodes, small integer powers written out."""
         above, below = [], []
         for node in arguments:
-            base, exponent = node.as_base_exp() if node.is_Pow else (node, 1)
-            if node.is_Pow and exponent.is_Integer and abs(int(exponent)) <= _REPEATED:
+            base, exponent = node.as_base_exp()
+            if not node.is_Pow:
+                above.append(node)
+            elif exponent.is_Integer and abs(int(exponent)) <= _REPEATED:
                 (above if exponent > 0 else below).extend([base] * abs(int(exponent)))
-            elif node.is_Pow and exponent.could_extract_minus_sign():
+            elif exponent.could_extract_minus_sign():
                 below.append(node.func(base, -exponent))
             else:
                 above.append(node)
-        return above, below
+        return _interleaved(above), _interleaved(below)
 
     def _mul(self, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
         import sympy
@@ -235,7 +272,7 @@ class _Evaluation:
         coefficient = sympy.Mul(*[a for a in arguments if not a.free_symbols])
         above, below = self._factors(symbolic)
         quotients: dict[Any, Any] = {}
-        product = None
+        product: Any = None
         for i in range(max(len(above), len(below))):
             pair = (above[i] if i < len(above) else None, below[i] if i < len(below) else None)
             if pair not in quotients:
@@ -244,7 +281,7 @@ class _Evaluation:
             product = quotients[pair] if product is None else product * quotients[pair]
         if coefficient == 1:
             return product
-        return -product if coefficient == -1 else self(coefficient) * product
+        return operator.neg(product) if coefficient == -1 else self(coefficient) * product
 
     def _factor(self, node: Any) -> Any:  # noqa: ANN401
         # A power that stays whole goes straight to the arithmetic: _compute would send it back here.

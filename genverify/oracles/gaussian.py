@@ -8,7 +8,7 @@ times the standard normal density φ(z), after x = μ + σz; each moment is inte
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -62,14 +62,12 @@ def _standard_moment(k: int) -> Step:
     )
 
 
-def _expectation(
-    of: sympy.Expr, x: sympy.Symbol, mu: sympy.Expr, sigma: sympy.Expr
-) -> tuple[sympy.Expr, tuple[Step, ...]]:
+def _expectation(of: sympy.Expr, x: sympy.Symbol, mu: sympy.Expr, sigma: sympy.Expr) -> tuple[Any, tuple[Step, ...]]:
     """E of a polynomial in x ~ N(mu, sigma²), and the moments that it took."""
     import sympy
 
     z = sympy.Symbol("z", real=True)
-    polynomial = sympy.Poly(sympy.expand(sympy.expand_log(of.subs(x, mu + sigma * z))), z)
+    polynomial: Any = sympy.Poly(sympy.expand(sympy.expand_log(of.subs(x, mu + sigma * z))), z)
     moments = [_standard_moment(k) for k in range(polynomial.degree() + 1)]
     coefficients = list(reversed(polynomial.all_coeffs()))
     value = sum((c * m.equation.args[1] for c, m in zip(coefficients, moments, strict=True)), sympy.S.Zero)
@@ -305,7 +303,7 @@ def mle_from_statistics(n: sympy.Symbol, total: sympy.Symbol, squares: sympy.Sym
     likelihood = -n * sympy.log(2 * sympy.pi * v) / 2 - (squares - 2 * mu * total + n * mu**2) / (2 * v)
     (mean,) = sympy.solve(sympy.diff(likelihood, mu), mu)
     (variance,) = sympy.solve(sympy.numer(sympy.together(sympy.diff(likelihood, v).subs(mu, mean))), v)
-    at = {mu: mean, v: variance}
+    at: dict[Any, Any] = {mu: mean, v: variance}
     positive = sympy.Symbol("vhat", positive=True)  # σ̂², which the condition makes positive
     curvature = sympy.hessian(likelihood, (mu, v)).subs(mu, mean).subs(squares, n * (positive + mean**2))
     curvature = curvature.subs(v, positive).applyfunc(sympy.simplify)
