@@ -36,6 +36,7 @@ class Convention:
         start: (parameters, arguments under the implementation's own names) → a session.
         arguments: The implementation's own argument names with their defaults; what has no default maps to `None`.
         fixed: Values that an existing object carries; they are no longer free.
+        read: Arguments → the hyperparameters that one built from them shows; None when nothing can be read.
         open_ended: Whether it takes arguments beyond those listed (``**defaults``).
         capabilities: Which of ``groups``, ``state``, ``closure``, ``none``, ``rate`` it has.
     """
@@ -44,6 +45,7 @@ class Convention:
     start: Callable[[Sequence[Tensor], Mapping[str, Any]], Session]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     open_ended: bool = False
     capabilities: frozenset[str] = frozenset()
 
@@ -83,7 +85,7 @@ class Law(Protocol):
         """Whether the parameters move without a gradient under these options."""
         ...
 
-    def judge(self, trajectory: Any, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - see genverify.formulas
+    def judge(self, trajectory: Any, options: Mapping[str, Any], *, explain: bool = True) -> Any:  # noqa: ANN401 - Finding
         """Which accepted dialect the trajectory follows, or where the nearest one parts company with it."""
         ...
 
@@ -146,7 +148,7 @@ class Optimizer(Subject):
             object.__setattr__(self, key, value)
 
 
-_RATES = ("lr", "learning_rate", "step_size", "eta", "alpha_lr")
+_RATES = ("lr", "learning_rate", "step_size")
 
 
 def _reject_unusable(key: str, value: Any) -> None:  # noqa: ANN401

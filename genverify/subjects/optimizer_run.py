@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.optimizer import Optimizer, Session
 
-__all__ = ["Stream", "Trajectory", "drive", "start"]
+__all__ = ["Finding", "Stream", "Trajectory", "drive", "start"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +113,38 @@ class Trajectory:
     def dtype(self) -> torch.dtype:
         """The dtype in whose unit roundoff the trajectory is judged."""
         return self.narrow or self.stream.dtype
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a trajectory follows, or the first step at which the nearest dialect parts company with it.
+
+    Attributes:
+        standing: accepted, recognised, slip, or "" when it follows nothing that is known.
+        words: The dialect that it follows; of the nearest one when it follows none.
+        plain: Whether that is the rule's own first dialect.
+        examined: How many increments were compared.
+        ratio: The worst |observed - expected| / allowed along what it follows; of the nearest one when it follows none.
+        step: From 1, the first step at which the nearest *accepted* dialect parts company; 0 when it never does.
+        where: The parameter and the index in it.
+        before: θ before that step.
+        observed: θ after it.
+        expected: What it should have been.
+        allowed: The derived allowance.
+    """
+
+    standing: str
+    words: str
+    plain: bool
+    examined: int
+    ratio: float
+    step: int = 0
+    where: str = ""
+    before: float = 0.0
+    observed: float = 0.0
+    expected: float = 0.0
+    allowed: float = 0.0
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def start(subject: Optimizer, parameters: Sequence[Tensor], arguments: Mapping[str, Any]) -> Session:

@@ -1,0 +1,271 @@
+"""The optimizer catalogue: introduces a subject to the rule that it is held against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genverify.errors import UsageError, nearest
+from genverify.formulas.optimizer_rule import Dialect, Rule
+from genverify.formulas.optimizer_rules import find_rule
+from genverify.subjects.optimizer import Convention, Optimizer
+from genverify.subjects.optimizer_run import Finding, Trajectory
+
+__all__ = ["RuleLaw", "introduce"]
+
+# The rate that is passed to an optimizer that asks for one when nobody declared it.
+_RATE = 0.01
+_PAIR = ("beta1", "beta2")
+
+
+def introduce(subject: Optimizer) -> Optimizer:
+    """The subject with the law of its rule.
+
+    Raises:
+        UsageError: The rule, a dialect or a hyperparameter is unknown, or the implementation cannot be built.
+    """
+    rule = find_rule(subject.rule)
+    convention = subject.convention
+    assert convention is not None, "adapters come before the catalogue"
+    law = RuleLaw(
+        about=rule, convention=convention, claimed=_claimed(subject, rule, convention), words=rule.declared(subject.dialect)
+    )
+    arguments = law.arguments({})
+    shown: Mapping[str, Any] = {}
+    try:
+        session = convention.start([torch.zeros(2)], arguments)
+        assert session is not None
+        if convention.read is not None:
+            shown = convention.read(arguments)
+    except Exception as error:
+        raise UsageError(
+            given=f"{subject.label}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}), which raised "
+            f"{type(error).__name__}: {error}",
+            expected="arguments that it can be built with", do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
+        ) from error  # fmt: skip
+    return replace(subject, law=replace(law, shown=shown))
+
+
+def _claimed(subject: Optimizer, rule: Rule, convention: Convention) -> dict[str, Any]:
+    """What the subject claims, checked against what it could mean."""
+    known = [*convention.arguments, *(word for one in rule.hypers for word in (one.name, *one.aliases)), "betas"]
+    for name, value in subject.hyper.items():
+        if name not in known and not convention.open_ended:
+            raise UsageError(
+                given=f"{name}={value!r} for {subject.label} under the rule {rule.name!r}",
+                expected="a hyperparameter of the rule or an argument of the implementation", do=nearest(name, known),
+            )  # fmt: skip
+    claimed = _canonical(rule, subject.hyper)
+    carried = _canonical(rule, convention.fixed)
+    for name, value in claimed.items():
+        if name in carried and not convention.arguments and carried[name] != value:
+            raise UsageError(
+                given=f"{name}={value!r} for {subject.label}, which carries {name}={carried[name]!r}",
+                expected="one value", do="leave it out: an instance's hyperparameters are read from it",
+            )  # fmt: skip
+    return dict(subject.hyper)
+
+
+def _canonical(rule: Rule, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under the rule's own names; what the rule does not know is left out, and so is None."""
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        value = value.item() if isinstance(value, Tensor) else value
+        if name == "betas" and isinstance(value, (tuple, list)) and len(value) == 2:
+            for one, number in zip(_PAIR, value, strict=True):
+                if rule.canonical(one) == one:
+                    found.setdefault(one, number)
+            continue
+        canonical = rule.canonical(name)
+        if canonical is not None and value is not None and isinstance(value, (bool, int, float)):
+            found.setdefault(canonical, value)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleLaw:
+    """A rule with the hyperparameters of one subject; satisfies `genverify.subjects.optimizer.Law`."""
+
+    about: Rule
+    convention: Convention
+    claimed: Mapping[str, Any]
+    words: Mapping[str, str]
+    shown: Mapping[str, Any] | None = None
+
+    @property
+    def rule(self) -> str:
+        """The rule's name."""
+        return self.about.name
+
+    @property
+    def source(self) -> str:
+        """Where the rule comes from."""
+        return self.about.source
+
+    def _own(self) -> dict[str, Any]:
+        """What the implementation uses when nobody tells it otherwise, under the rule's names."""
+        found: dict[str, Any] = {one.name: one.default for one in self.about.hypers if one.default is not None}
+        found.update(_canonical(self.about, self.shown or {}))
+        found.update(_canonical(self.about, self.convention.fixed))
+        found.update(_canonical(self.about, self.convention.arguments))
+        return {"lr": _RATE, **found, **self.about.implied}
+
+    def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Every hyperparameter of the rule under these options."""
+        return {**self._own(), **_canonical(self.about, self.claimed), **options}
+
+    @property
+    def rate(self) -> float:
+        """The learning rate when no option says another."""
+        return float(self.values({})["lr"])
+
+    @property
+    def trials(self) -> Mapping[str, tuple[Any, ...]]:
+        """Hyperparameter → its own value, then others worth drawing, where the implementation takes it as an argument."""
+        own, claimed = self._own(), _canonical(self.about, self.claimed)
+        takes = {self.about.canonical(name) for name in self.convention.arguments}
+        if "betas" in self.convention.arguments:
+            takes |= set(_PAIR)
+        found = {}
+        for one in self.about.hypers:
+            if one.name in takes and one.name not in claimed and one.name not in self.about.implied and one.trials:
+                mine = own.get(one.name)
+                found[one.name] = (mine, *(value for value in one.trials if value != mine))
+        return found
+
+    def legal(self, options: Mapping[str, Any]) -> bool:
+        """Whether the rule allows these values together."""
+        return self.about.legal(self.values(options)) and not (options.get("foreach") and options.get("fused"))
+
+    def decays(self, options: Mapping[str, Any]) -> bool:
+        """Whether the parameters move without a gradient under these options."""
+        return bool(self.values(options).get("weight_decay"))
+
+    def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the implementation is called with: what was claimed, the options, what the rule's name implies."""
+        takes = self.convention.arguments
+        by_canonical: dict[str, str] = {}
+        for name in takes:
+            canonical = self.about.canonical(name)
+            if canonical is not None:
+                by_canonical.setdefault(canonical, name)
+        passed = {name: value for name, value in self.claimed.items() if name in takes or self.convention.open_ended}
+        wanted = {**self.about.implied, **_canonical(self.about, self.claimed), **options}
+        for name, default in takes.items():
+            canonical = self.about.canonical(name)
+            if default is None and canonical is not None and canonical not in wanted:
+                value = self._own().get(canonical)
+                wanted.update({} if value is None else {canonical: value})
+        for canonical, value in wanted.items():
+            if canonical in by_canonical and (canonical in options or by_canonical[canonical] not in passed):
+                passed[by_canonical[canonical]] = value
+        if "betas" in takes and any(one in wanted and one not in by_canonical for one in _PAIR):
+            values = self.values(options)
+            passed["betas"] = tuple(values[one] for one in _PAIR)
+        return passed
+
+    def judge(self, trajectory: Trajectory, options: Mapping[str, Any], *, explain: bool = True) -> Finding:
+        """Which dialect the trajectory follows; accepted ones first, and others only to `explain`."""
+        best: tuple[Dialect, _Comparison] | None = None
+        for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
+            comparison = self._compare(trajectory, options, dialect)
+            if comparison.step == 0:
+                return self._finding(dialect, comparison, best, trajectory, plain=number == 0)
+            if dialect.standing == "accepted" and (best is None or comparison.later_than(best[1])):
+                best = (dialect, comparison)
+        assert best is not None, "a rule has an accepted dialect"
+        return self._finding(best[0], best[1], best, trajectory, plain=False, unknown=True)
+
+    def _candidates(self, trajectory: Trajectory, options: Mapping[str, Any], explain: bool) -> Iterator[Dialect]:
+        values = self.values(options)
+        clocks = (False,) if bool(trajectory.stream.flat_present().all()) else (False, True)
+        first: Dialect | None = None
+        for dialect in self.about.dialects(values, self.words):
+            if dialect.standing != "accepted" and not explain:
+                return
+            first = first or dialect
+            for shared in clocks:
+                words = dialect.words + ", one step count for all parameters" if shared else dialect.words
+                yield replace(dialect, shared_clock=shared, words=words)
+        if first is not None and explain:
+            from genverify.formulas.optimizer_slips import slips
+
+            yield from slips(first, values)
+
+    def _compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
+        values = self.values(options)
+        numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
+        stream = trajectory.stream
+        expected, allowed = dialect.make(values).follow(
+            trajectory.observed, stream.flat_gradients(), stream.flat_present(), numbers, stream.rates, trajectory.dtype,
+            shared_clock=dialect.shared_clock,
+        )  # fmt: skip
+        return _Comparison.of(trajectory.observed[1:], expected, allowed)
+
+    def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
+        """How far a sensible implementation's increments may be from exact ones, [T, n]; from the rule's own dialect."""
+        dialect = next(iter(self.about.dialects(self.values(options), self.words)))
+        return self._compare(trajectory, options, dialect).allowed
+
+    def _finding(
+        self,
+        dialect: Dialect,
+        comparison: _Comparison,
+        nearest_accepted: tuple[Dialect, _Comparison] | None,
+        trajectory: Trajectory,
+        *,
+        plain: bool,
+        unknown: bool = False,
+    ) -> Finding:
+        found = Finding(
+            standing="" if unknown else dialect.standing, words=dialect.words, plain=plain, choices=dict(dialect.choices),
+            examined=comparison.examined, ratio=comparison.ratio,
+        )  # fmt: skip
+        if nearest_accepted is None or (not unknown and dialect.standing == "accepted"):
+            return found
+        parted = nearest_accepted[1]
+        k, flat = parted.step - 1, parted.element
+        return replace(
+            found, step=parted.step, where=trajectory.stream.where(flat), before=float(trajectory.observed[k, flat]),
+            observed=float(trajectory.observed[k + 1, flat]), expected=float(parted.expected[k, flat]),
+            allowed=float(parted.allowed[k, flat]), ratio=parted.at_parting,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """A trajectory beside what a dialect expects of each of its increments."""
+
+    expected: Tensor
+    allowed: Tensor
+    step: int
+    element: int
+    at_parting: float
+    ratio: float
+    examined: int
+
+    @classmethod
+    def of(cls, observed: Tensor, expected: Tensor, allowed: Tensor) -> _Comparison:
+        error = (observed - expected).abs()
+        error = torch.where(torch.isnan(error), torch.inf, error)
+        excess = torch.where(error == 0, torch.zeros_like(error), error / allowed)
+        judged = torch.isfinite(allowed) & torch.isfinite(expected)
+        # What follows a NaN or an infinity of the subject is not held against it a second time, nor excused.
+        excess = torch.where(judged, excess, torch.zeros_like(excess))
+        beyond = (excess > 1).any(dim=1)
+        step = int(beyond.to(torch.int8).argmax()) + 1 if bool(beyond.any()) else 0
+        element = int(excess[step - 1].argmax()) if step else 0
+        at_parting = float(excess[step - 1, element]) if step else 0.0
+        ratio = float(excess.max()) if excess.numel() else 0.0
+        return cls(
+            expected=expected, allowed=allowed, step=step, element=element, at_parting=at_parting,
+            ratio=ratio if math.isfinite(ratio) else math.inf, examined=int(judged.sum()),
+        )  # fmt: skip
+
+    def later_than(self, other: _Comparison) -> bool:
+        return (self.step, -self.at_parting) > (other.step, -other.at_parting)

@@ -1,0 +1,182 @@
+"""The type of an optimizer rule: its hyperparameters, the axes of its dialects, and which values may stand under its name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from genverify.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from genverify.oracles.recurrences import Recurrence
+
+__all__ = ["Axis", "Dialect", "Hyper", "Rule", "Value", "accepted", "recognised", "slip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One value of an axis: `standing` is accepted (citable under the rule's name), recognised (legitimate elsewhere) or
+    slip (a known mistake, legitimate nowhere).
+    """
+
+    name: str
+    standing: str
+    words: str
+    source: str = ""
+
+
+def accepted(name: str, words: str, source: str = "") -> Value:
+    """A value that is citable under the rule's own name."""
+    return Value(name=name, standing="accepted", words=words, source=source)
+
+
+def recognised(name: str, words: str, source: str = "") -> Value:
+    """A value that is legitimate elsewhere and wrong under the rule's name."""
+    return Value(name=name, standing="recognised", words=words, source=source)
+
+
+def slip(name: str, words: str, source: str = "") -> Value:
+    """A value that is a known mistake."""
+    return Value(name=name, standing="slip", words=words, source=source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A convention in which implementations of one rule differ. The first value is the rule's own.
+
+    `needs` names the hyperparameter without which the values cannot be told apart.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    needs: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyper:
+    """A hyperparameter: its aliases in people's code, the value when nothing can be read, and values worth drawing."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    default: float | bool | None = None
+    trials: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """A choice on every axis, or a slip that stands on none."""
+
+    choices: Mapping[str, str]
+    standing: str
+    words: str
+    make: Callable[[Mapping[str, Any]], Recurrence]
+    shared_clock: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A named rule.
+
+    Attributes:
+        name: ``optimizer.adam``, say.
+        aliases: Other names by which people ask for it.
+        statement: The update in words and symbols.
+        source: Author, year, equation.
+        hypers: Its hyperparameters.
+        axes: The conventions that its implementations differ in.
+        build: (axis → value, flags) → recurrence.
+        implied: Flags that the name itself switches on (`amsgrad`), under their canonical names.
+        legal: Which values may stand together.
+    """
+
+    name: str
+    statement: str
+    source: str
+    hypers: tuple[Hyper, ...]
+    axes: tuple[Axis, ...]
+    build: Callable[[Mapping[str, str], Mapping[str, Any]], Recurrence]
+    aliases: tuple[str, ...] = ()
+    implied: Mapping[str, Any] = field(default_factory=dict)
+    legal: Callable[[Mapping[str, Any]], bool] = lambda hyper: True
+
+    def hyper(self, name: str) -> Hyper:
+        """The hyperparameter of that canonical name; a KeyError when there is none."""
+        return {one.name: one for one in self.hypers}[name]
+
+    def canonical(self, raw: str) -> str | None:
+        """The canonical name of an argument in somebody's code, or None."""
+        for one in self.hypers:
+            if raw == one.name:
+                return one.name
+        for one in self.hypers:
+            if raw in one.aliases:
+                return one.name
+        return None
+
+    def active(self, hyper: Mapping[str, Any]) -> tuple[Axis, ...]:
+        """The axes whose values differ under these hyperparameters."""
+        return tuple(axis for axis in self.axes if not axis.needs or hyper.get(axis.needs))
+
+    def declared(self, words: Mapping[str, str]) -> dict[str, str]:
+        """A declared dialect as axis → value.
+
+        Raises:
+            UsageError: There is no such axis or value.
+        """
+        found: dict[str, str] = {}
+        for axis_name, word in words.items():
+            axes = [one for one in self.axes if axis_name in ("", one.name)]
+            if not axes:
+                raise UsageError(
+                    given=f"dialect axis {axis_name!r} of rule {self.name!r}", expected="one of its axes",
+                    do=nearest(axis_name, [one.name for one in self.axes]),
+                )  # fmt: skip
+            known = {v.name: a.name for a in axes for v in a.values if v.standing != "slip"}
+            if word not in known:
+                raise UsageError(
+                    given=f"dialect {word!r} of rule {self.name!r}", expected="a convention that stands under that name",
+                    do=nearest(word, sorted(known)),
+                )  # fmt: skip
+            found[known[word]] = word
+        return found
+
+    def dialects(self, hyper: Mapping[str, Any], declared: Mapping[str, str], *, whole: bool = False) -> Iterator[Dialect]:
+        """The dialects that differ under these hyperparameters: the accepted ones first, then one or (whole) more steps away.
+
+        A declared value is accepted, and the others of its axis are then merely recognised.
+        """
+        axes = self.active(hyper)
+        options: list[list[tuple[Axis, Value, str]]] = []
+        for axis in axes:
+            chosen = declared.get(axis.name)
+            ranked = [(axis, v, _standing(v, chosen)) for v in axis.values]
+            options.append(sorted(ranked, key=lambda one: one[2]))
+        good = [[one for one in values if one[2] == "accepted"] for values in options]
+        for combination in itertools.product(*good):
+            yield self._dialect(combination, hyper)
+        for combination in itertools.product(*options):
+            departures = sum(standing != "accepted" for _, _, standing in combination)
+            if departures == 1 or (whole and departures > 1):
+                yield self._dialect(combination, hyper)
+
+    def _dialect(self, combination: tuple[tuple[Axis, Value, str], ...], hyper: Mapping[str, Any]) -> Dialect:
+        standings = [standing for _, _, standing in combination]
+        worst = "slip" if "slip" in standings else "recognised" if "recognised" in standings else "accepted"
+        choices = {axis.name: value.name for axis, value, _ in combination}
+        away = [value for _, value, standing in combination if standing == "recognised"]
+        return Dialect(
+            choices=choices, standing=worst, words=", ".join(v.words for _, v, _ in combination if v.words),
+            make=lambda flags: self.build(choices, {**hyper, **flags}), source="; ".join(v.source for v in away if v.source),
+        )  # fmt: skip
+
+
+def _standing(value: Value, chosen: str | None) -> str:
+    if chosen is None:
+        return value.standing
+    if value.name == chosen:
+        return "accepted"
+    return "recognised" if value.standing == "accepted" else value.standing
+

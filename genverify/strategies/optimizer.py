@@ -1,0 +1,145 @@
+"""Streams of gradients for optimizers: open loop, so that the buffers of a rule depend on what is drawn alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genverify.strategies.registry import draws_cases
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+__all__ = ["SHAPES"]
+
+SHAPES = ((1,), (), (3,), (2, 2), (3, 1))
+# Sizes of a gradient; their squares stay inside float32, or vanish beside any ε.
+_SIZES = (1.0, 0.5, 2.0, 0.1, 3.0, 10.0, 1e-3, 1e-8, 1e-30, 1e6)
+_STARTS = (0.0, 1.0, -1.0, 0.5, -2.0, 100.0)
+_PATTERNS = ("free", "constant", "alternating", "shrinking", "burst", "sparse", "growing")
+_SHORT = 5
+
+
+def _factors(pattern: str, steps: int, rate: float) -> Tensor:
+    """How large the gradient is at each step, relative to its base."""
+    k = torch.arange(steps, dtype=torch.float64)
+    return {
+        "free": torch.ones(steps, dtype=torch.float64),
+        "constant": torch.ones(steps, dtype=torch.float64),
+        "alternating": (-1.0) ** k,
+        "shrinking": (rate**k).clamp_min(1e-20),
+        "burst": torch.where(k == 0, 1.0, 1e-2),
+        "sparse": (k % 3 == 0).to(torch.float64),
+        "growing": ((1.0 / rate) ** k).clamp_max(1e6),
+    }[pattern]
+
+
+def _gradients(draw: DrawFn, shape: tuple[int, ...], steps: int, dtype: torch.dtype) -> Tensor:
+    from hypothesis import strategies as st
+
+    numel = max(1, int(torch.Size(shape).numel()))
+    signed = st.tuples(st.sampled_from(_SIZES), st.integers(1, 9), st.booleans())
+
+    def number() -> float:
+        size, digit, negative = draw(signed)
+        return (-1.0 if negative else 1.0) * size * (1.0 + (digit - 1) / 8.0)
+
+    pattern = draw(st.sampled_from(_PATTERNS))
+    base = torch.tensor([number() for _ in range(numel)], dtype=torch.float64)
+    factors = _factors(pattern, steps, draw(st.sampled_from((0.5, 0.9))))
+    stream = factors[:, None] * base
+    if pattern == "free":
+        for k in range(1, min(steps, 4)):
+            stream[k:] *= draw(st.sampled_from((1.0, -1.0, 0.25, 0.0, 3.0)))
+    return stream.clamp(-1e9, 1e9).reshape(steps, *shape).to(dtype)
+
+
+def _options(draw: DrawFn, subject: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Hyperparameters that the implementation leaves free, its own values first."""
+    from hypothesis import strategies as st
+
+    found: dict[str, Any] = {}
+    trials = {name: values for name, values in subject.law.trials.items() if len(values) > 1}
+    if not trials or not draw(st.booleans()):
+        return found
+    for name in draw(st.lists(st.sampled_from(sorted(trials)), max_size=3, unique=True)):
+        found[name] = draw(st.sampled_from(trials[name][1:]))
+    while found and not subject.law.legal(found):
+        found.popitem()
+    return found
+
+
+def _dtypes(subject: Any) -> tuple[torch.dtype, ...]:  # noqa: ANN401
+    return (torch.float64, torch.float64, torch.float32)
+
+
+def _case(draw: DrawFn, subject: Any, longest: int, *, fewest: int = 1, options: bool = True, gaps: bool = False) -> Case:  # noqa: ANN401, E501
+    from hypothesis import strategies as st
+
+    dtype = draw(st.sampled_from(_dtypes(subject)))
+    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=fewest, max_size=3))
+    steps = draw(st.integers(1, min(_SHORT, longest)))
+    if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
+        steps = draw(st.sampled_from((20, longest)))
+    parameters, gradients, present = [], [], []
+    for shape in shapes:
+        numel = max(1, int(torch.Size(shape).numel()))
+        start = [draw(st.sampled_from(_STARTS)) for _ in range(min(2, numel))]
+        values = torch.tensor(start, dtype=dtype).repeat(numel)[:numel].reshape(shape)
+        if len(shape) == 2 and draw(st.booleans()):
+            values = values.mT.contiguous().mT  # the same numbers, laid out by columns
+        parameters.append(values)
+        gradients.append(_gradients(draw, shape, steps, dtype))
+        present.append(torch.ones(steps, dtype=torch.bool))
+    if gaps:
+        for k in range(min(steps, 4)):
+            present[0][k] = draw(st.booleans())
+    values_of: dict[str, Any] = {"parameters": parameters, "gradients": gradients}
+    if gaps:
+        values_of["present"] = present
+    elif "rate" in subject.convention.capabilities and steps > 1 and draw(st.integers(0, 3)) == 3:
+        rates = torch.ones(steps, dtype=torch.float64)
+        rates[steps // 2 :] = draw(st.sampled_from((0.5, 0.1, 2.0)))
+        values_of["rates"] = rates
+    values_of["options"] = _options(draw, subject) if options else {}
+    return Case(values=values_of)
+
+
+def _composite(subject: Any, longest: int, **rest: Any) -> SearchStrategy[Case]:  # noqa: ANN401
+    from hypothesis import strategies as st
+
+    return st.composite(lambda draw: _case(draw, subject, longest, **rest))()
+
+
+@draws_cases("optimizer")
+def trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """Parameters of several shapes, streams short and long, options that the implementation leaves free."""
+    return _composite(subject, run.budget.steps)
+
+
+@draws_cases("optimizer", "first")
+def first_steps(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """Streams of one step."""
+    return _composite(subject, 1)
+
+
+@draws_cases("optimizer", "short")
+def short_streams(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """Streams of a few steps."""
+    return _composite(subject, _SHORT)
+
+
+@draws_cases("optimizer", "several")
+def several_parameters(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """At least two parameters."""
+    return _composite(subject, _SHORT, fewest=2)
+
+
+@draws_cases("optimizer", "gaps")
+def gaps(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """At least two parameters, the first of which sometimes has no gradient."""
+    return _composite(subject, _SHORT, fewest=2, gaps=True)
