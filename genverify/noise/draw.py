@@ -16,9 +16,8 @@ __all__ = ["Draw", "Parameter", "Request", "TapeMismatch", "site_of_user_code"]
 
 Parameter = Tensor | float | int
 
-_TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
-_CONTEXTLIB = "contextlib.py"
+# Frames that pass a draw along; "<@...>" is a wrapper that beartype made.
+_NOT_THE_USER = {"torch", "contextlib", "jaxtyping", "beartype"}
 
 
 class TapeMismatch(GenverifyError):
@@ -68,8 +67,9 @@ def site_of_user_code() -> str:
     """Name the innermost frame that belongs neither to torch nor to this room, as "file.py:line in function"."""
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((_TORCH, _HERE, "<frozen", "<string")) and not name.endswith(_CONTEXTLIB):
+        name, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
+        ours = module.startswith("genverify.noise") or name.startswith("<@")
+        if not ours and module.split(".")[0] not in _NOT_THE_USER:
             return f"{Path(name).name}:{frame.f_lineno} in {frame.f_code.co_name}"
         frame = frame.f_back
     return ""

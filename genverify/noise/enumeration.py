@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from genverify.noise.draw import Request
-from genverify.noise.integrand import Integrand
+from genverify.noise.integrand import Integrand, Traced
 from genverify.noise.laws import Base
 
 __all__ = ["BudgetSpent", "NotReproducible", "Rule", "Tree"]
@@ -44,15 +44,8 @@ class Tree:
         self.path: list[tuple[int, int]] = []
         self.decided_by_nodes: dict[str, str] = {}
         self.continuous_counts: set[int] = set()
-        self.longest = 0
         self._children: dict[tuple[int, object], int] = {}
         self._expected: dict[int, str] = {}
-
-    def first(self) -> Branch:
-        """Evaluate the first path alone."""
-        branch = Branch(self)
-        branch.output = self.integrand(branch)
-        return branch
 
     def walk(self) -> Iterator[tuple[float, Tensor, Branch]]:
         """Every path: its weight, the program's output, and the branch taken.
@@ -86,17 +79,14 @@ class Tree:
             self.decided_by_nodes.setdefault(f"{expected} or {what}", what)
 
 
-class Branch:
+class Branch(Traced):
     """One path: answers the program's coordinates and multiplies their weights."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.weight = 1.0
         self.position = 0
-        self.discrete_paths = 1
         self.bases: list[Base] = []
-        self.values: list[float] = []
-        self.output: Tensor | None = None
         self._node = 0
 
     def begin(self, request: Request) -> None:
@@ -109,11 +99,12 @@ class Branch:
         if self.position < len(self.tree.path):
             raise NotReproducible
         self.tree.continuous_counts.add(len(self.bases))
-        self.tree.longest = max(self.tree.longest, self.position)
 
     def _branch(self, count: int) -> int:
         path = self.tree.path
         if self.position == len(path):
+            if len(path) >= self.tree.budget:  # every coordinate adds a path at least: there are more than allowed
+                raise BudgetSpent
             path.append((0, count))
         choice, known = path[self.position]
         if known != count:
@@ -130,14 +121,12 @@ class Branch:
             self.weight *= weights[choice]
             values.append(points[choice])
             self._node = self.tree.step(self._node, None)
-        self.values.extend(values)
         return torch.tensor(values, dtype=torch.float64)
 
     def choose(self, probabilities: Sequence[float]) -> int:
         support = [index for index, p in enumerate(probabilities) if p > 0]
         if len(support) == 1:
             return support[0]
-        self.discrete_paths *= len(support)
         outcome = support[self._branch(len(support))]
         self.weight *= probabilities[outcome]
         self._chose(outcome)
@@ -146,7 +135,6 @@ class Branch:
     def choose_evenly(self, count: int) -> int:
         if count == 1:
             return 0
-        self.discrete_paths *= count
         outcome = self._branch(count)
         self.weight /= count
         self._chose(outcome)
@@ -154,4 +142,3 @@ class Branch:
 
     def _chose(self, outcome: int) -> None:
         self._node = self.tree.step(self._node, outcome)
-        self.values.append(float(outcome))

@@ -24,7 +24,11 @@ class ForeignRandomness:
 
 
 def _states() -> dict[str, Any]:
-    states: dict[str, Any] = {"Python's random": random.getstate()}
+    states: dict[str, Any] = {}
+    # beartype picks the items it looks at with `random`: where it is loaded, a move of that generator says nothing
+    # about the program, and only an effect on the program's result does.
+    if "beartype" not in sys.modules:
+        states["Python's random"] = random.getstate()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         kind, key, *rest = numpy.random.get_state()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,25 +13,25 @@ from torch.utils import _pytree as pytree
 from genverify.errors import UsageError
 from genverify.noise.draw import Draw, Request
 from genverify.noise.foreign import unseen_torch_draw
-from genverify.noise.interception import Interception
+from genverify.noise.interception import Interception, Source
 from genverify.noise.laws import LAWS, Coordinates
 
 __all__ = ["Integrand", "Traced"]
 
 
-class Traced(Coordinates, Protocol):
+class Traced(Coordinates):
     """Coordinates that are told where one draw ends and the next begins."""
 
+    @abstractmethod
     def begin(self, request: Request) -> None:
         """A draw begins: all coordinates until the next call belong to it."""
-        ...
 
+    @abstractmethod
     def finish(self) -> None:
         """The program has returned."""
-        ...
 
 
-class _Feeder:
+class _Feeder(Source):
     """Answers draws from coordinates; laws that have no construction are really drawn, and remembered by name."""
 
     def __init__(self, coordinates: Traced, wants_sites: bool) -> None:
@@ -79,7 +80,7 @@ class Integrand:
         self.blind.update(feeder.blind)
         return self._flat(output)
 
-    def _flat(self, output: Any) -> Tensor:
+    def _flat(self, output: object) -> Tensor:
         leaves, spec = pytree.tree_flatten(output)
         if not leaves or not all(isinstance(leaf, Tensor) and not leaf.is_complex() for leaf in leaves):
             kinds = ", ".join(sorted({type(leaf).__name__ for leaf in leaves})) or "nothing"
@@ -91,7 +92,9 @@ class Integrand:
         shapes = [leaf.shape for leaf in leaves]
         if self._spec is None:
             self._spec, self._shapes = spec, shapes
-            self.eps = torch.cat([torch.full((leaf.numel(),), _eps(leaf.dtype), dtype=torch.float64) for leaf in leaves])
+            self.eps = torch.cat(
+                [torch.full((leaf.numel(),), _eps(leaf.dtype), dtype=torch.float64) for leaf in leaves]
+            )
         elif spec != self._spec or shapes != self._shapes:
             raise UsageError(
                 given=f"outputs of shapes {[tuple(s) for s in self._shapes]}, then {[tuple(s) for s in shapes]}",
@@ -100,7 +103,7 @@ class Integrand:
             )
         return torch.cat([leaf.detach().to("cpu", torch.float64).reshape(-1) for leaf in leaves])
 
-    def unflatten(self, vector: Tensor) -> Any:
+    def unflatten(self, vector: Tensor) -> pytree.PyTree:
         """A vector back in the shape of the program's output, float64."""
         sizes = [shape.numel() for shape in self._shapes]
         parts = [part.reshape(shape) for part, shape in zip(vector.split(sizes), self._shapes, strict=True)]

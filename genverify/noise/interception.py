@@ -8,11 +8,13 @@ seen here is the eager program, never the compiled one.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genverify.noise.draw import Draw, Parameter, Request, site_of_user_code
@@ -23,18 +25,18 @@ __all__ = ["Interception", "Source"]
 Bound = Mapping[str, Any]
 
 
-class Source(Protocol):
+class Source(ABC):
     """Where the numbers of a draw come from."""
 
     wants_sites: bool
 
+    @abstractmethod
     def feed(self, request: Request) -> Tensor | None:
         """The numbers to hand to the program, or None to let torch really draw."""
-        ...
 
+    @abstractmethod
     def drawn(self, draw: Draw) -> None:
         """Told of a draw that torch really made."""
-        ...
 
 
 def _standard_normal(b: Bound) -> dict[str, Parameter]:
@@ -96,7 +98,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Bound], dict[str, Parameter]]]] = {
 }
 
 
-def _bind(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _bind(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     bound: dict[str, Any] = {}
     for position, argument in enumerate(func._schema.arguments):
         if position < len(args):
@@ -154,7 +156,13 @@ class Interception(TorchDispatchMode):
         self.source = source
         self.own_generators = own_generators
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
         """Torch's hook: every operation of the program passes through here."""
         kwargs = kwargs or {}
         packet = func._schema.name
@@ -172,7 +180,9 @@ class Interception(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         return self._answer(func, base, bound, args, kwargs)
 
-    def _answer(self, func: Any, base: str, bound: dict[str, Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    def _answer(
+        self, func: OpOverload, base: str, bound: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
         request = self._request(func, base, bound)
         if request.device.type == "meta":
             return func(*args, **kwargs)
@@ -186,7 +196,7 @@ class Interception(TorchDispatchMode):
         self.source.drawn(_as_draw(base, bound, request, result))
         return result
 
-    def _request(self, func: Any, base: str, bound: dict[str, Any]) -> Request:
+    def _request(self, func: OpOverload, base: str, bound: dict[str, Any]) -> Request:
         site = site_of_user_code() if self.source.wants_sites else ""
         in_backward = torch._C._current_graph_task_id() != -1
         where = {"op": func._schema.name, "site": site, "in_backward": in_backward}
@@ -208,14 +218,15 @@ class Interception(TorchDispatchMode):
         return Request(law=law, parameters=parameters, shape=shape, dtype=dtype, device=device, **where)
 
 
-def _as_draw(base: str, bound: Bound, request: Request, result: Any) -> Draw:
+def _as_draw(base: str, bound: Bound, request: Request, result: object) -> Draw:
     """The numbers that torch drew, read off the operation's result."""
-    if base in ("native_dropout", "_fused_dropout"):
-        value = result[1]
-    elif base == "rrelu_with_noise":
+    if base == "rrelu_with_noise":
         value = bound["noise"]
+    elif isinstance(result, tuple | list):
+        value = result[1 if base in ("native_dropout", "_fused_dropout") else 0]
     else:
-        value = next(leaf for leaf in (result if isinstance(result, tuple | list) else (result,)))
+        value = result
+    assert isinstance(value, Tensor)
     value = value.detach().clone()
     standardise = LAWS[request.law].standardise
     standard = None
@@ -240,7 +251,7 @@ def _rounded(request: Request, numbers: Tensor) -> Tensor:
     return value
 
 
-def _deliver(base: str, func: Any, bound: Bound, request: Request, numbers: Tensor) -> Any:
+def _deliver(base: str, func: OpOverload, bound: Bound, request: Request, numbers: Tensor) -> object:
     """Answer the operation with these numbers: in place, into `out`, or as a new tensor."""
     if base in ("native_dropout", "_fused_dropout"):
         kept, keep = numbers.to(request.device), float(request.parameters["p"])

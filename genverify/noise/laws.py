@@ -7,9 +7,10 @@ a tree (enumeration and Gauss quadrature), or a point of the unit cube (quasi-Mo
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,20 +23,20 @@ Base = Literal["normal", "uniform", "exponential"]
 Parameters = Mapping[str, Parameter]
 
 
-class Coordinates(Protocol):
+class Coordinates(ABC):
     """What a law is built from."""
 
+    @abstractmethod
     def nodes(self, base: Base, count: int) -> Tensor:
         """`count` standard coordinates of one base law, float64 on the CPU."""
-        ...
 
+    @abstractmethod
     def choose(self, probabilities: Sequence[float]) -> int:
         """The index of one outcome; the probabilities sum to one."""
-        ...
 
+    @abstractmethod
     def choose_evenly(self, count: int) -> int:
         """The index of one of `count` equally likely outcomes."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,17 +12,21 @@ this interval the most reliable of those tried).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from genverify.noise.draw import Request
-from genverify.noise.integrand import Integrand
+from genverify.noise.integrand import Integrand, Traced
 from genverify.noise.laws import Base
 from genverify.noise.moments import Moments
+
+if TYPE_CHECKING:
+    from scipy.stats.qmc import Sobol
 
 __all__ = ["Estimate", "quasi_monte_carlo"]
 
@@ -31,7 +35,7 @@ _SOBOL_LIMIT = 1024
 _BITS = 52
 
 
-class _Point:
+class _Point(Traced):
     """One point of the unit cube, consumed coordinate by coordinate; past its end, independent uniforms."""
 
     def __init__(self, cube: Tensor, padding: torch.Generator) -> None:
@@ -83,7 +87,8 @@ class Estimate:
 class _Replicate:
     def __init__(self, dimensions: int, seed: Sequence[int], shift: Tensor) -> None:
         self.engine = _sobol(dimensions, seed) if dimensions else None
-        self.padding = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
+        # Neighbouring small seeds start a Mersenne twister in similar states: spread them first.
+        self.padding = torch.Generator().manual_seed(random.Random(f"{seed[0]} {seed[1]}").getrandbits(63))
         self.moments = Moments(shift)
 
     def run(self, integrand: Integrand, points: int) -> None:
@@ -94,16 +99,18 @@ class _Replicate:
             self.moments.add(1.0, integrand(_Point(cube, self.padding)))
 
 
-def _sobol(dimensions: int, seed: Sequence[int]) -> Any:
+def _sobol(dimensions: int, seed: Sequence[int]) -> Sobol:
     import numpy as np
     from scipy.stats import qmc
 
     generator = np.random.default_rng(list(seed))
     size = min(dimensions, _SOBOL_LIMIT)
-    try:
-        return qmc.Sobol(size, scramble=True, bits=_BITS, rng=generator)
-    except TypeError:  # SciPy before 1.15 calls it seed
-        return qmc.Sobol(size, scramble=True, bits=_BITS, seed=generator)
+    import inspect
+
+    # SciPy before 1.15 calls the generator seed.
+    keyword: dict[str, Any] = {"rng" if "rng" in inspect.signature(qmc.Sobol).parameters else "seed": generator}
+    make: Callable[..., Sobol] = qmc.Sobol
+    return make(size, scramble=True, bits=_BITS, **keyword)
 
 
 def quasi_monte_carlo(
@@ -114,7 +121,7 @@ def quasi_monte_carlo(
     confidence: float,
     seed: int,
     shift: Tensor,
-    settled: Any,
+    settled: Callable[[Estimate], bool],
 ) -> Estimate | None:
     """Double the points of every replicate until `settled(estimate)` or the budget ends; None if it buys none."""
     replicates = [_Replicate(dimensions, (seed, index), shift) for index in range(_REPLICATES)]
@@ -134,7 +141,9 @@ def _half_width(rows: Tensor, confidence: float) -> Tensor:
     from scipy.stats import t
 
     quantile = float(t.ppf(1 - (1 - confidence) / 2, len(rows) - 1))
-    return quantile * rows.std(0) / math.sqrt(len(rows))
+    spread = rows.std(0)
+    # A spread of zero says that nothing varied on these points, not that nothing varies.
+    return torch.where(spread > 0, quantile * spread / math.sqrt(len(rows)), torch.full_like(spread, math.inf))
 
 
 def _pool(replicates: Sequence[_Replicate], confidence: float) -> Estimate:

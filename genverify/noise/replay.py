@@ -10,14 +10,14 @@ from torch import Tensor
 
 from genverify.noise.draw import Draw, Parameter, Request, TapeMismatch
 from genverify.noise.foreign import ForeignRandomness, unseen_torch_draw
-from genverify.noise.interception import Interception
+from genverify.noise.interception import Interception, Source
 from genverify.noise.laws import LAWS
 from genverify.noise.tape import Tape
 
 __all__ = ["Recorder", "record", "replay"]
 
 
-class Recorder:
+class Recorder(Source):
     """Collects the draws of a run; `.tape` is what was drawn so far."""
 
     wants_sites = True
@@ -75,14 +75,12 @@ def record() -> Iterator[Recorder]:
 def _same(ours: Parameter, theirs: Parameter) -> bool:
     if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
         return (
-            ours.dtype == theirs.dtype
-            and ours.shape == theirs.shape
-            and torch.equal(ours.to("cpu"), theirs.to("cpu"))
+            ours.dtype == theirs.dtype and ours.shape == theirs.shape and torch.equal(ours.to("cpu"), theirs.to("cpu"))
         )
     return not isinstance(ours, Tensor) and not isinstance(theirs, Tensor) and ours == theirs
 
 
-class _Player:
+class _Player(Source):
     wants_sites = True
 
     def __init__(self, tape: Tape, strict: bool) -> None:

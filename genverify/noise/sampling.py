@@ -12,12 +12,12 @@ from torch.utils import _pytree as pytree
 from genverify.errors import UsageError
 from genverify.noise.draw import Draw, Request
 from genverify.noise.generators import preserved_generators
-from genverify.noise.interception import Interception
+from genverify.noise.interception import Interception, Source
 
 __all__ = ["sample"]
 
 
-class _Watch:
+class _Watch(Source):
     """Lets torch draw, and notices when its generator is moved by anything but a draw."""
 
     wants_sites = False
@@ -34,7 +34,7 @@ class _Watch:
         self.state = torch.get_rng_state()
 
 
-def sample(f: Callable[[], Any], n: int, seed: int) -> Any:
+def sample(f: Callable[[], Any], n: int, seed: int) -> pytree.PyTree:
     """Run `f` n times on independent draws, and stack each of its outputs along a new first axis.
 
     Draws from the program's own generators are taken from the seeded stream, so the result depends on the seed
@@ -62,4 +62,3 @@ def sample(f: Callable[[], Any], n: int, seed: int) -> Any:
                     do="take manual_seed out of the program",
                 )
     return pytree.tree_map(lambda *leaves: torch.stack(leaves), *outputs)
-
