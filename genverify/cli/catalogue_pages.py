@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from genverify.checks.check import Check, all_checks
-from genverify.claims import Claim, Status, all_claims
+from genverify.claims import Claim, Status
 from genverify.errors import UsageError, nearest
+from genverify.formulas.catalogue import all_claims, all_formulas
 
 __all__ = ["explanation", "listing"]
 
@@ -33,7 +32,7 @@ def explanation(name: str) -> str:
         UsageError: Nothing has that name.
     """
     pages: list[tuple[Mapping[str, Any], Callable[[Any], str]]] = [
-        (all_checks(), _explain_check), (_formulas(), _explain_formula), (_rules(), _explain_rule),
+        (all_checks(), _explain_check), (all_formulas(), _explain_formula), (_rules(), _explain_rule),
         (all_claims(), _explain_claim),
     ]  # fmt: skip
     # The last part of a name is how people speak of it: adam is optimizer.adam.
@@ -49,26 +48,14 @@ def explanation(name: str) -> str:
     return "\n\n".join(found)
 
 
-def _formulas() -> Mapping[str, Any]:
-    return _registered("all_formulas")
-
-
 def _rules() -> Mapping[str, Any]:
-    return _registered("RULES")
+    from genverify.formulas.optimizer_rules import RULES
 
-
-def _registered(attribute: str) -> Mapping[str, Any]:
-    """What a registry of the room `formulas` holds, whichever file it stands in."""
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        found = getattr(importlib.import_module(module.name), attribute, None)
-        if found is not None:
-            return found() if callable(found) else found
-    return {}
+    return RULES
 
 
 def _list_formulas() -> str:
-    known = _formulas().values()
+    known = all_formulas().values()
     return _lines((f"{one.name}({one.signature()})", one.source) for one in known)
 
 
@@ -138,9 +125,17 @@ def _explain_formula(one: Any) -> str:  # noqa: ANN401 - a Specification
     return page if derivation is None else f"{page}\n\n{_explain_claim(derivation)}"
 
 
-def _explain_rule(one: Any) -> str:  # noqa: ANN401 - a rule of the optimizers
-    name = str(getattr(one, "name", one))
-    return _page(f"rule {name}", _sentence(one), source=str(getattr(one, "source", "")), claims=_claims_about(name))
+def _explain_rule(one: Any) -> str:  # noqa: ANN401 - a Rule of the optimizers
+    dialects = [
+        f"{axis.name}: {value.words or value.name}" + ("" if value.standing == "accepted" else f"  [{value.standing}]")
+        for axis in one.axes
+        for value in axis.values
+    ]
+    return _page(
+        f"rule {one.name}", one.statement, source=one.source, also=", ".join(one.aliases),
+        hyperparameters=", ".join(hyper.name for hyper in one.hypers), dialects="\n".join(dialects),
+        claims=_claims_about(one.name),
+    )  # fmt: skip
 
 
 def _explain_claim(one: Claim) -> str:
