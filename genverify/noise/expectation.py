@@ -83,6 +83,7 @@ def expectation(
     Raises:
         UsageError: `f` returns something else than tensors, or outputs whose shape depends on the draws.
 
+    >>> import torch
     >>> square = expectation(lambda: torch.randn(1, dtype=torch.float64) ** 2)
     >>> square.method, round(square.mean.item(), 9), round(square.variance.item(), 9)
     ('quadrature', 1.0, 2.0)

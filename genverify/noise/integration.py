@@ -53,6 +53,7 @@ class Search:
         self.notes: list[str] = []
         self.shift: Tensor | None = None
         self.nearly: Result | None = None
+        self.nearly_units = math.inf
         self.reproducible = True
 
     def left(self) -> int:
@@ -196,7 +197,8 @@ class Search:
             self.note(f"{method} did not finish within its evaluations")
             return None
         if worst:
-            if _geometric(worst) and before is not None:
+            if _geometric(worst) and before is not None and worst[-1] < self.nearly_units:
+                self.nearly_units = worst[-1]
                 self.nearly = Result(
                     moments=before,
                     error=error,
