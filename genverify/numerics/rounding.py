@@ -34,7 +34,7 @@ from torch import Tensor
 
 from genverify.errors import UsageError
 
-from .forward_mode import load_forward_mode
+from .sensitivity import corners, elementwise_sensitivity, sizes, weighted_sensitivity
 
 __all__ = [
     "Allowance",
@@ -45,10 +45,6 @@ __all__ = [
     "subnormal_spacing",
     "unit_roundoff",
 ]
-
-# Doubles that one vectorised evaluation may fill: 2^22 are 32 MiB.
-_CHUNK_ELEMENTS = 2**22
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:
@@ -133,6 +129,31 @@ class Allowance:
         ratio = torch.where(torch.isfinite(error), ratio, torch.full_like(error, math.inf))
         return torch.where(self.examined, ratio, torch.full_like(error, math.nan))
 
+    def summed(self, *dims: int, scale: float = 1.0, oracle_dtype: torch.dtype | None = torch.float64) -> Allowance:
+        """The allowance of scale · Σ over the axes `dims`: the parts add, and the summation rounds once an addend.
+
+        Source: Higham 2002, eq. (4.4), for any order of summation.
+        """
+        count = math.prod(self.value.shape[d] for d in dims)
+        rate = _rates(max(count - 1, 0) + (scale != 1.0), self.dtype, oracle_dtype, False)[0]
+        value, magnitude, allowed = (
+            (t.sum(dims) if dims else t) * s
+            for t, s in ((self.value, scale), (self.magnitude, abs(scale)), (self.allowed, abs(scale)))
+        )
+        allowed = _no_nan(allowed + rate * (magnitude + allowed))
+        operations = self.operations + max(count - 1, 0)
+        return Allowance(value=value, allowed=allowed, magnitude=magnitude, operations=operations, dtype=self.dtype)
+
+    def summed_to(self, shape: Sequence[int], *, oracle_dtype: torch.dtype | None = torch.float64) -> Allowance:
+        """The allowance summed over the axes that broadcasting from `shape` has made."""
+        extra = self.value.ndim - len(shape)
+        dims = [d for d in range(self.value.ndim) if d < extra or (shape[d - extra] == 1 != self.value.shape[d])]
+        found = self.summed(*dims, oracle_dtype=oracle_dtype)
+        value, allowed, magnitude = (t.reshape(tuple(shape)) for t in (found.value, found.allowed, found.magnitude))
+        return Allowance(
+            value=value, allowed=allowed, magnitude=magnitude, operations=found.operations, dtype=self.dtype
+        )
+
     def __str__(self) -> str:
         short = str(self.dtype).removeprefix("torch.")
         return f"{self.operations} roundings in {short}: at most {float(self.allowed.max()):.1e}"
@@ -189,73 +210,6 @@ def _no_nan(allowed: Tensor) -> Tensor:
     return torch.where(torch.isnan(allowed), torch.full_like(allowed, math.inf), allowed)
 
 
-def _sizes(x: Tensor, event_dims: int | None) -> Tensor:
-    """The size that each entry is perturbed in proportion to: its own, or the largest of its matrix (normwise)."""
-    if event_dims is None or x.numel() == 0:
-        return x.abs()
-    dims = tuple(range(max(x.ndim - event_dims, 0), x.ndim))
-    return x.abs().amax(dim=dims, keepdim=True).expand_as(x) if dims else x.abs()
-
-
-def _signs(x: Tensor) -> Tensor:
-    """±1 in an order without a period, so that no axis of a reshaped batch moves in step."""
-    index = torch.arange(1, x.numel() + 1, dtype=torch.float64, device=x.device)
-    return (torch.where((index * _GOLDEN) % 1.0 < 0.5, 1.0, -1.0).to(x)).reshape(x.shape)
-
-
-def _corners(
-    args: Sequence[Tensor], sizes: Sequence[Tensor], rate: float, matrices: Sequence[bool]
-) -> list[list[Tensor]]:
-    points = [list(args)]
-    for a, (x, size) in enumerate(zip(args, sizes, strict=True)):
-        moved = list(args)
-        signs = _signs(x)
-        if matrices[a] and x.ndim >= 2 and x.shape[-1] == x.shape[-2]:
-            # A symmetric matrix is moved to a symmetric one, or the oracle would leave its domain.
-            signs = torch.triu(signs) + torch.triu(signs, 1).mT
-        moved[a] = x + rate * size * signs
-        points.append(moved)
-    return points
-
-
-def _weighted_sensitivity(
-    stacked: Callable[..., Tensor], points: list[list[Tensor]], weights: Sequence[Tensor], outputs: int
-) -> Tensor:
-    """The largest over points of Σ_i w_i Σ_j |∂t_j/∂x_i|, as forward derivatives along every coordinate at once.
-
-    Forward mode, since there a NaN stays in the output that it belongs to: in reverse mode the zeros of a one-hot
-    cotangent times an infinite local derivative would spoil the other outputs as well.
-    """
-    load_forward_mode()
-    shapes = [x.shape for x in points[0]]
-    counts = [x.numel() for x in points[0]]
-    total = sum(counts)
-    flat = torch.stack([torch.cat([x.reshape(-1) for x in point]) for point in points])
-    weight = torch.cat([w.reshape(-1) for w in weights])
-
-    def unflatten(vector: Tensor) -> list[Tensor]:
-        return [part.reshape(shape) for part, shape in zip(vector.split(counts), shapes, strict=True)]
-
-    def along(vector: Tensor, tangent: Tensor) -> Tensor:
-        return torch.func.jvp(lambda v: stacked(*unflatten(v)), (vector,), (tangent,))[1].abs().sum(0)
-
-    chunk = max(1, min(total, _CHUNK_ELEMENTS // max(outputs, total, 1)))
-    largest = None
-    for vector in flat:
-        summed = None
-        for start in range(0, total, chunk):
-            stop = min(start + chunk, total)
-            basis = torch.zeros(stop - start, total, dtype=vector.dtype, device=vector.device)
-            basis[torch.arange(stop - start), torch.arange(start, stop)] = 1.0
-            slopes = torch.func.vmap(along, in_dims=(None, 0))(vector, basis)
-            part = (weight[start:stop].reshape(-1, *[1] * (slopes.ndim - 1)) * slopes).sum(0)
-            summed = part if summed is None else summed + part
-        assert summed is not None
-        largest = summed if largest is None else torch.maximum(largest, summed)  # maximum keeps NaN
-    assert largest is not None
-    return largest
-
-
 def _normwise_dims(normwise: Iterable[int] | Mapping[int, int]) -> dict[int, int]:
     return dict(normwise) if isinstance(normwise, Mapping) else dict.fromkeys(normwise, 2)
 
@@ -267,6 +221,7 @@ def conditioned_allowance(
     dtype: torch.dtype,
     operations: int,
     normwise: Iterable[int] | Mapping[int, int] = (),
+    elementwise: bool = False,
     oracle_dtype: torch.dtype | None = torch.float64,
     flushed: bool = False,
 ) -> Allowance:
@@ -279,7 +234,9 @@ def conditioned_allowance(
     broadcast together; `args` are its arguments, cast to float64 where floating (others, such as integers, pass
     through and are exact). `operations` is the growth count k. `normwise` names the positions of matrix arguments (of
     their last two axes), or maps a position to its number of event axes; square ones are taken to be symmetric.
-    Outputs × inputs derivatives are formed: for small sizes.
+    Outputs × inputs derivatives are formed: for small sizes. With `elementwise=True`, `f` declares that each element of
+    its output depends on the elements at that place of its broadcast arguments alone, and the cost is linear; sums
+    over axes are then taken of the allowance, see `Allowance.summed`.
 
     Raises:
         UsageError: no argument is a floating-point tensor.
@@ -309,15 +266,22 @@ def conditioned_allowance(
 
     rate, floor = _rates(operations, dtype, oracle_dtype, flushed)
     dims = _normwise_dims(normwise)
-    sizes = [_sizes(x, dims.get(i)) for i, x in zip(where, floats, strict=True)]
+    if elementwise:
+        floats = [x.contiguous() for x in torch.broadcast_tensors(*floats)]
+    size = [sizes(x, dims.get(i)) for i, x in zip(where, floats, strict=True)]
     stack = stacked(*floats).detach()
     value, magnitude = stack.sum(0), stack.abs().sum(0)
     if math.isinf(rate) or sum(x.numel() for x in floats) == 0:
         allowed = rate * magnitude + floor
     else:
-        points = _corners(floats, sizes, rate, [dims.get(i) == 2 for i in where])
-        weights = [rate * size + floor for size in sizes]
-        allowed = rate * magnitude + _weighted_sensitivity(stacked, points, weights, stack.numel()).detach() + floor
+        points = corners(floats, size, rate, [dims.get(i) == 2 for i in where])
+        weights = [rate * s + floor for s in size]
+        moved = (
+            elementwise_sensitivity(stacked, points, weights)
+            if elementwise
+            else weighted_sensitivity(stacked, points, weights, stack.numel())
+        )
+        allowed = rate * magnitude + moved.detach() + floor
     allowed = _no_nan(torch.where(torch.isfinite(magnitude), allowed, torch.full_like(allowed, math.inf)))
     return Allowance(value=value, allowed=allowed, magnitude=magnitude, operations=operations, dtype=dtype)
 
@@ -331,6 +295,7 @@ def gradient_allowance(
     operations: int,
     cotangent: Tensor | None = None,
     normwise: Iterable[int] | Mapping[int, int] = (),
+    elementwise: bool = False,
     oracle_dtype: torch.dtype | None = torch.float64,
     flushed: bool = False,
 ) -> Allowance:
@@ -359,16 +324,23 @@ def gradient_allowance(
         assert isinstance(argument, Tensor)
         stack, pullback, *_ = torch.func.vjp(of_one, argument)
         weight = torch.ones_like(stack[0]) if cotangent is None else cotangent.to(stack).expand_as(stack[0])
+        if elementwise:
+            selected = torch.eye(len(stack), dtype=stack.dtype, device=stack.device)
+            chosen = selected.reshape(len(stack), len(stack), *[1] * weight.ndim) * weight
+            return tuple(torch.func.vmap(pullback)(chosen)[0].unbind(0))
         basis = torch.diag_embed(weight.reshape(-1).repeat(stack.shape[0]))
         rows = torch.func.vmap(pullback)(basis.reshape(-1, *stack.shape))[0]
         return tuple(rows.unbind(0))
 
-    return conditioned_allowance(
+    found = conditioned_allowance(
         terms,
         args,
         dtype=dtype,
         operations=operations,
         normwise=normwise,
+        elementwise=elementwise,
         oracle_dtype=oracle_dtype,
         flushed=flushed,
     )
+    shape = args[wrt].shape if isinstance(args[wrt], Tensor) else found.value.shape  # pyright: ignore
+    return found.summed_to(shape, oracle_dtype=oracle_dtype) if elementwise else found

@@ -180,3 +180,34 @@ def test_the_float64_oracle_is_allowed_its_own_error():
     both = conditioned_allowance(torch.exp, args, dtype=torch.float64, operations=4)
     subject = conditioned_allowance(torch.exp, args, dtype=torch.float64, operations=4, oracle_dtype=None)
     assert both.allowed == pytest.approx(2 * subject.allowed.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_elementwise_route_agrees_with_the_dense_one(name):
+    oracle, _, operations = ALGORITHMS[name]
+    generator = torch.Generator().manual_seed(2)
+    x, mu, s = torch.randn(3, 5, 2, generator=generator, dtype=torch.float64)
+    mu, s = mu[:1], s.abs() + 0.1
+    kind = dict(dtype=torch.float32, operations=operations)
+    dense = conditioned_allowance(oracle, [x, mu, s], **kind)
+    fast = conditioned_allowance(oracle, [x, mu, s], elementwise=True, **kind)
+    assert torch.equal(dense.value, fast.value)
+    assert torch.allclose(dense.allowed, fast.allowed, rtol=1e-4)
+    weight = torch.linspace(-1, 1, 10, dtype=torch.float64).reshape(5, 2)
+    for wrt in range(3):
+        dense = gradient_allowance(oracle, [x, mu, s], wrt=wrt, cotangent=weight, **kind)
+        fast = gradient_allowance(oracle, [x, mu, s], wrt=wrt, cotangent=weight, elementwise=True, **kind)
+        assert fast.value.shape == dense.value.shape
+        assert torch.allclose(dense.value, fast.value, rtol=1e-12)
+        assert torch.allclose(dense.magnitude, fast.magnitude, rtol=1e-12)
+        assert (fast.allowed >= 0.99 * dense.allowed).all()
+        assert (fast.allowed <= 2.0 * dense.allowed + 1e-40).all()  # underflow units add up
+
+
+def test_the_allowance_of_a_sum_holds_a_float32_mean():
+    x = torch.rand(50, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    found = conditioned_allowance(torch.log, [x.double()], dtype=torch.float32, operations=8, elementwise=True)
+    mean = found.summed(0, scale=1 / 50)
+    assert mean.value.shape == (8,)
+    assert (mean.excess(torch.log(x).mean(0)) <= 1).all()
+    assert (mean.excess(torch.log(x).sum(0) / 49) > 1).all()
