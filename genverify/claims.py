@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from genverify.errors import UsageError, nearest
+from genverify.errors import UsageError
 
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["Claim", "Status", "all_claims", "claim", "find_claim", "proves"]
+__all__ = ["Claim", "Status", "claim", "proves", "registered"]
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
@@ -83,24 +81,9 @@ def claim(name: str, status: Status, **rest: Any) -> Claim:  # noqa: ANN401 - th
     return made
 
 
-def all_claims() -> dict[str, Claim]:
-    """Every claim of the catalogue by name."""
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        importlib.import_module(module.name)
+def registered() -> dict[str, Claim]:
+    """The claims registered so far, by name; `genverify.formulas.catalogue.all_claims` loads every file first."""
     return dict(sorted(_REGISTRY.items()))
-
-
-def find_claim(name: str) -> Claim:
-    """The claim of that name.
-
-    Raises:
-        UsageError: There is no such claim.
-    """
-    known = all_claims()
-    if name not in known:
-        raise UsageError(given=f"claim {name!r}", expected="the name of a claim", do=nearest(name, known))
-    return known[name]
 
 
 def proves(name: str) -> Callable[[Test], Test]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genverify.claims import find_claim
+from genverify.formulas.catalogue import find_claim
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -77,17 +77,24 @@ def check(
     return register
 
 
+def _load(kind: str = "") -> None:
+    """Imports the files of this room that hold checks of a kind: their names begin with it."""
+    package = importlib.import_module("genverify.checks")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith(f"{kind}_" if kind else ""):
+            importlib.import_module(f"genverify.checks.{module.name}")
+
+
 def all_checks() -> dict[str, Check]:
     """Every check of this room by name; importing the files registers them."""
-    package = importlib.import_module("genverify.checks")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.checks."):
-        importlib.import_module(module.name)
+    _load()
     return dict(sorted(_REGISTRY.items()))
 
 
 def checks_for(kind: str) -> list[Check]:
     """The checks of a kind of subject, in the order of their names."""
-    return [found for found in all_checks().values() if found.kind == kind]
+    _load(kind)
+    return [found for _, found in sorted(_REGISTRY.items()) if found.kind == kind]
 
 
 def find_check(name: str) -> Check:
@@ -96,6 +103,9 @@ def find_check(name: str) -> Check:
     Raises:
         UsageError: There is no such check.
     """
+    for found in checks_for(name.partition(".")[0]):
+        if found.name == name:
+            return found
     known = all_checks()
     if name not in known:
         raise UsageError(given=f"check {name!r}", expected="the name of a check", do=nearest(name, known))

@@ -181,24 +181,64 @@ def _fitting(
     return fitting
 
 
-def _runs(subject: Formula) -> tuple[Layout, torch.dtype, list[tuple[Case, Call]], tuple[str, ...]]:
-    """The first layout and dtype that the subject takes: it raises on no more than some of the probes."""
+Calls = list[tuple[Case, Call]]
+
+
+def _runs(subject: Formula) -> tuple[Layout, torch.dtype, Calls, tuple[str, ...]]:
+    """The first layout and dtype that the subject takes.
+
+    A layout is not taken when the subject raises on every probe. One that shares arguments over the batch is also
+    preferred to a full one in which the result has a shape that no dialect has: the subject broadcast what it was not
+    made for. Giving up the batch altogether needs an exception, or a wrong sum over the batch would pass unbatched.
+    """
     dtypes = (torch.float64, torch.float32) if subject.dtype is None else (subject.dtype,)
+    misshapen: tuple[Layout, torch.dtype, Calls] | None = None
     for dtype in dtypes:
         for layout in subject.layouts():
-            calls = []
-            for case in probes(subject, layout, dtype):
-                torch.manual_seed(case.seed)
-                try:
-                    calls.append((case, call(subject, case)))
-                except (SubjectRaised, Unreadable):
-                    continue
-            if calls:
-                notes = [] if layout is subject.layouts()[0] else [f"judged {layout.name}: it raises on a batch"]
-                if dtype is not torch.float64:
-                    notes.append(f"runs in {str(dtype).removeprefix('torch.')} only, and is judged so")
-                return layout, dtype, calls, tuple(notes)
+            calls = _probed(subject, layout, dtype)
+            if not calls or (misshapen is not None and not layout.shared):
+                continue
+            if _some_shape_fits(subject, calls):
+                return layout, dtype, calls, _narrowness(subject, layout, dtype)
+            misshapen = misshapen or (layout, dtype, calls)
+    if misshapen is not None:
+        return *misshapen, _narrowness(subject, *misshapen[:2])
     return subject.layouts()[0], dtypes[0], [], ()
+
+
+def _probed(subject: Formula, layout: Layout, dtype: torch.dtype) -> Calls:
+    calls = []
+    for case in probes(subject, layout, dtype):
+        torch.manual_seed(case.seed)
+        try:
+            calls.append((case, call(subject, case)))
+        except (SubjectRaised, Unreadable):
+            continue
+    return calls
+
+
+def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
+    assert subject.specification is not None
+    return any(
+        all(_shapes_fit(subject, case, made, dialect) for case, made in calls)
+        for dialect in subject.specification.all_dialects()
+    )
+
+
+def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> bool:
+    for index, got in enumerate(made.outputs):
+        terms, values, _ = oracle_of(subject, case, made, dialect, output=index)
+        with torch.no_grad():
+            if _squeezed(tuple(torch.broadcast_tensors(*terms(*values))[0].shape)) != _squeezed(tuple(got.shape)):
+                return False
+    return True
+
+
+def _narrowness(subject: Formula, layout: Layout, dtype: torch.dtype) -> tuple[str, ...]:
+    notes = [] if layout is subject.layouts()[0] else [f"judged with {layout.name}: a full batch is not taken"]
+    if dtype is not torch.float64:
+        notes.append(f"runs in {str(dtype).removeprefix('torch.')} only, and is judged so")
+    return tuple(notes)
 
 
 def _nearest(subject: Formula, calls: list[tuple[Case, Call]], dialects: list[Dialect]) -> Dialect:

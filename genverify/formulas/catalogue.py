@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
 
+from genverify.claims import Claim, registered
 from genverify.errors import UsageError, nearest
 from genverify.formulas.matching import match
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Axis, Option, Specification
 
-__all__ = ["all_formulas", "find_formula", "formula", "introduce", "reduction"]
+__all__ = ["all_claims", "all_formulas", "find_claim", "find_formula", "formula", "introduce", "reduction"]
 
 _REGISTRY: dict[str, Specification] = {}
 
@@ -31,6 +33,24 @@ def all_formulas() -> dict[str, Specification]:
     return dict(sorted(_REGISTRY.items()))
 
 
+def all_claims() -> dict[str, Claim]:
+    """Every claim by name; claims are registered beside their formulas."""
+    all_formulas()
+    return registered()
+
+
+def find_claim(name: str) -> Claim:
+    """The claim of that name.
+
+    Raises:
+        UsageError: There is no such claim.
+    """
+    known = all_claims()
+    if name not in known:
+        raise UsageError(given=f"claim {name!r}", expected="the name of a claim", do=nearest(name, known))
+    return known[name]
+
+
 def find_formula(name: str) -> Specification:
     """The formula of that name.
 
@@ -41,6 +61,11 @@ def find_formula(name: str) -> Specification:
         raise UsageError(
             given="a Formula without like=", expected="the name of a formula", do="see: genverify list formulas"
         )
+    topic = f"genverify.formulas.{name.partition('.')[0]}"
+    if importlib.util.find_spec(topic) is not None:
+        importlib.import_module(topic)
+    if name in _REGISTRY:
+        return _REGISTRY[name]
     known = all_formulas()
     if name not in known:
         raise UsageError(given=f"formula {name!r}", expected="a name of the catalogue", do=nearest(name, known))

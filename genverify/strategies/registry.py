@@ -33,8 +33,9 @@ def cases_for(subject: Any, run: Run, family: str = "cases") -> SearchStrategy[C
     """The strategy that draws cases for this subject; a LookupError when no file of this room has one."""
     if (subject.kind, family) not in _MAKERS:
         package = importlib.import_module("genverify.strategies")
-        for module in pkgutil.iter_modules(package.__path__, "genverify.strategies."):
-            importlib.import_module(module.name)
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name.startswith(subject.kind):  # the file of a kind bears its name
+                importlib.import_module(f"genverify.strategies.{module.name}")
     if (subject.kind, family) not in _MAKERS:
         raise LookupError(f"no strategy draws {family!r} for subjects of kind {subject.kind!r}")
     return _MAKERS[subject.kind, family](subject, run)

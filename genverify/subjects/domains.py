@@ -48,18 +48,18 @@ class Domain:
     """
 
     name: str
-    low: float = -2.0
-    high: float = 2.0
+    low: float | int = -2.0
+    high: float | int = 2.0
     extreme_low: float | None = None
     extreme_high: float | None = None
     narrow_low: float | None = None
     narrow_high: float | None = None
     make: Make
     integral: bool = False
-    simple: float = 0.0
+    simple: float | int = 0.0
     tangent: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient
 
-    def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float, float]:
+    def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float | int, float | int]:
         """The range of raw numbers to draw from."""
         if not extreme or self.extreme_low is None or self.extreme_high is None:
             return self.low, self.high

@@ -20,8 +20,8 @@ def log_prob_cholesky(x: torch.Tensor, mean: torch.Tensor, cholesky: torch.Tenso
     tensor(-1.8379)
     """
     white = torch.linalg.solve_triangular(cholesky, (x - mean).unsqueeze(-1), upper=False).squeeze(-1)
-    half_logdet_sigma = torch.diagonal(cholesky, dim1=-2, dim2=-1).log().sum(-1)
-    return -0.5 * (white**2).sum(-1) - half_logdet_sigma - 0.5 * x.shape[-1] * math.log(2 * math.pi)
+    half_log_determinant = torch.diagonal(cholesky, dim1=-2, dim2=-1).log().sum(-1)
+    return -0.5 * (white**2).sum(-1) - half_log_determinant - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 
 
 def log_prob_covariance(x: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
@@ -55,8 +55,8 @@ def log_prob_precision(x: torch.Tensor, mean: torch.Tensor, precision: torch.Ten
     """
     factor = torch.linalg.cholesky(precision)
     projected = (factor.mT @ (x - mean).unsqueeze(-1)).squeeze(-1)
-    half_logdet_lambda = torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1)
-    return -0.5 * (projected**2).sum(-1) + half_logdet_lambda - 0.5 * x.shape[-1] * math.log(2 * math.pi)
+    half_log_determinant = torch.diagonal(factor, dim1=-2, dim2=-1).log().sum(-1)
+    return -0.5 * (projected**2).sum(-1) + half_log_determinant - 0.5 * x.shape[-1] * math.log(2 * math.pi)
 
 
 def entropy(covariance: torch.Tensor) -> torch.Tensor:

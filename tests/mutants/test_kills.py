@@ -1,0 +1,39 @@
+"""Every mutant is killed by its own check; every twin is spared by all."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from tests.mutants.mutant import Mutant, Twin
+
+import genverify as gv
+
+_FAMILIES = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in ("mutant", "test_kills", "matrix"))
+_MODULES = [importlib.import_module(f"tests.mutants.{family}") for family in _FAMILIES]
+MUTANTS: list[Mutant] = [mutant for module in _MODULES for mutant in module.MUTANTS]
+TWINS: list[Twin] = [twin for module in _MODULES for twin in module.TWINS]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_mutant_is_killed_by_its_check(mutant: Mutant) -> None:
+    report = gv.verify(mutant.make(), checks=[mutant.killed_by])
+    (verdict,) = report
+    assert verdict.outcome is gv.Outcome.FAIL, str(verdict)
+    assert verdict.evidence.message
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)
+def test_the_twin_is_spared(twin: Twin) -> None:
+    report = gv.verify(twin.make())
+    bad = [str(v) for v in report if v.outcome in (gv.Outcome.FAIL, gv.Outcome.ERROR, gv.Outcome.INCONCLUSIVE)]
+    assert not bad, "\n".join(bad)
+    assert report.count(gv.Outcome.PASS)
+
+
+def test_every_check_has_a_mutant() -> None:
+    from genverify.checks.check import all_checks
+
+    killed = {mutant.killed_by for mutant in MUTANTS}
+    assert not sorted(set(all_checks()) - killed), "these checks have no mutant"
