@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -68,15 +69,17 @@ def torch_transform(subject: Bijection) -> Bijection:
     )
     if filled.event_shape is None and thing.domain.event_dim == 0:
         filled = replace(filled, event_shape=(2,))
-    return prepare_maps(filled, transform_convention)
+    return _with_image_event(prepare_maps(filled, transform_convention))
+
+
+def _with_image_event(subject: Bijection) -> Bijection:
+    """Torch maps some events onto manifolds in larger spaces: a simplex, a Cholesky factor of a correlation matrix."""
+    event = tuple(subject.f.forward_shape((1, *subject.event)))[1:]
+    if math.prod(event) == math.prod(subject.event) or subject.maps is None:
+        return subject
+    return replace(subject, maps=replace(subject.maps, image_event=event))
 
 
 def _image(thing: Transform) -> Any:  # noqa: ANN401
-    """The codomain, where it is an interval or a simplex; else it is not used."""
-    from genverify.subjects.region import region
-
-    try:
-        region(thing.codomain)
-    except UsageError:
-        return None
-    return thing.codomain
+    """The codomain, where it is a simplex; of a composition it may be larger than the image, so it is not used."""
+    return thing.codomain if type(thing.codomain).__name__.lstrip("_") == "Simplex" else None

@@ -64,7 +64,7 @@ def compare(
 
     Shapes: both [rows, …]; `first` is what `compute` returned, where it was called before.
     """
-    a, b = compute() if first is None else first
+    a, b = _without_equal_infinities(*(compute() if first is None else first))
     dtype = a.dtype if unit_roundoff(a.dtype) >= unit_roundoff(b.dtype) else b.dtype
     error, size = _rows((a.double() - b.double()).abs()), _rows(a.double().abs() + b.double().abs())
     fine = torch.isfinite(error) & torch.isfinite(size)
@@ -75,6 +75,14 @@ def compare(
     allowed = torch.maximum(_rows(spread.allowed[0]) + _rows(spread.allowed[1]) + extra, evident)
     fine = fine & torch.isfinite(allowed)
     return _worst(error, allowed, fine, spread.dtype, spread.problem)
+
+
+def _without_equal_infinities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two infinities of one sign agree."""
+    if a.shape != b.shape:
+        return a, b
+    both = torch.isinf(a) & (a == b)
+    return torch.where(both, torch.zeros_like(a), a), torch.where(both, torch.zeros_like(b), b)
 
 
 def _rows(values: Tensor) -> Tensor:

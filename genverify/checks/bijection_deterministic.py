@@ -30,7 +30,7 @@ def deterministic(subject: Bijection, case: Case, run: Run) -> Judgement:
                 continue
             if a.shape != b.shape or not torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)):
                 drawn = _draws(at)
-                why = f"it draws {drawn}" if drawn else "it draws nothing of torch's: a state that changes with each call?"
+                why = f"it draws {drawn}" if drawn else "none of torch's draws: a state that changes with each call?"
                 shown = float((a.double() - b.double()).abs().max()) if a.shape == b.shape else None
                 advice = "; a random estimate of it is declared by stochastic=True" if name == "logabsdet" else ""
                 return failed(

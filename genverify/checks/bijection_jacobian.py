@@ -20,10 +20,10 @@ __all__ = ["Arbiter", "differences", "jacobian_logabsdet", "jacobians", "neighbo
 _LARGEST_DIFFERENCED = 64
 
 
-def _square(y: Tensor, rows: int, numel: int) -> Tensor:
+def _square(y: Tensor, rows: int, numel: int, on_simplex: bool) -> Tensor:
     """Images as [rows, numel]; of a point of the simplex the last coordinate is redundant."""
     flat = y.reshape(rows, -1)
-    return flat[:, :-1] if flat.shape[1] == numel + 1 else flat
+    return flat[:, :-1] if on_simplex and flat.shape[1] == numel + 1 else flat
 
 
 def jacobians(at: Evaluation, x: Tensor) -> Tensor | None:
@@ -33,7 +33,7 @@ def jacobians(at: Evaluation, x: Tensor) -> Tensor | None:
 
     def images(points: Tensor) -> Tensor:
         context = None if at.context is None else at.context.expand(rows, *at.context.shape[1:]).clone()
-        return _square(direction(points, context)[0], rows, numel)
+        return _square(direction(points, context)[0], rows, numel, at.subject.onto.simplex)
 
     try:
         found = batch_jacobian(images, x)
@@ -76,7 +76,7 @@ def differences(at: Evaluation, x: Tensor) -> Arbiter | None:
 
     def image(point: Tensor) -> Tensor:
         y, _ = direction(point.reshape(x.shape), None if at.context is None else at.context.clone())
-        return _square(y.detach(), 1, numel)[0]
+        return _square(y.detach(), 1, numel, at.subject.onto.simplex)[0]
 
     try:
         found = finite_difference_jacobian(image, x.reshape(-1))

@@ -24,6 +24,8 @@ _INFINITELY_WRONG = -torch.finfo(torch.float32).max
 
 
 def _deterministic(subject: Bijection) -> str | None:
+    if subject.calls.image_event is not None and not subject.onto.simplex:
+        return "the image is a manifold in a larger space; which of its charts is meant is not known"
     return "the logabsdet is declared to be a random estimate" if subject.stochastic else None
 
 

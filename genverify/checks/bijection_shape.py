@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from genverify.checks.check import check
 from genverify.subjects.bijection import Bijection
 from genverify.subjects.budget import Run
@@ -25,9 +27,9 @@ def shape(subject: Bijection, case: Case, run: Run) -> Judgement:
         y, raw = at.forward(at.x)
         before, after = tuple(at.x.shape), tuple(y.shape)
         numel = at.x[0].numel()
-        # torch's way of writing the simplex: n + 1 numbers that sum to 1.
-        sizes = (numel, numel + 1, numel - 1) if _on_simplex(subject) else (numel,)
-        if y.ndim == 0 or after[0] != before[0] or y[0].numel() not in sizes:
+        declared = subject.calls.image_event
+        expected = numel if declared is None else math.prod(declared)
+        if y.ndim == 0 or after[0] != before[0] or y[0].numel() != expected:
             return failed(examined=1, notes=notes, message=f"the image of points {before} has the shape {after}")
         if raw is not None and not subject.stochastic:
             read = at.read(raw, at.x)
@@ -41,7 +43,3 @@ def shape(subject: Bijection, case: Case, run: Run) -> Judgement:
                     examined=1, notes=notes, message=f"the inverse returns the shape {tuple(x.shape)} for x of {before}"
                 )
         return passed(examined=1, quantity="shape", notes=notes)
-
-
-def _on_simplex(subject: Bijection) -> bool:
-    return subject.onto.simplex or subject.where.simplex

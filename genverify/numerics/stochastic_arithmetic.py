@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genverify.numerics.rounding import subnormal_spacing, unit_roundoff
 
-__all__ = ["Spread", "rounding_spread"]
+__all__ = ["Spread", "narrowest_dtype", "rounding_spread"]
 
 _AMPLITUDE = {torch.float64: 2.0**-30, torch.float32: 2.0**-14, torch.float16: 2.0**-6, torch.bfloat16: 2.0**-5}
 _DEVIATIONS, _HALF_UNITS = 8.0, 4.0
@@ -146,6 +146,17 @@ def _length(name: str, args: Sequence[Any]) -> float:
             max(1, tensors[0].numel())
         )
     return 1.0
+
+
+def narrowest_dtype(compute: Callable[[], object]) -> torch.dtype:
+    """The narrowest floating type in which a program rounds; float64 where it has none narrower.
+
+    >>> narrowest_dtype(lambda: torch.tensor(0.1).log() + torch.zeros(2, dtype=torch.float64))
+    torch.float32
+    """
+    with _Watched() as watch:
+        compute()
+    return watch.narrowest
 
 
 def rounding_spread(compute: Callable[[], tuple[Tensor, ...]], *, repeats: int = 3) -> Spread:

@@ -32,7 +32,7 @@ def bijection_cases_of_several_rows(subject: Bijection, run: Run) -> SearchStrat
 def _cases(subject: Bijection, least: int) -> SearchStrategy[Case]:
     from hypothesis import strategies as st
 
-    with_y = subject.image is not None and subject.calls.inverse is not None
+    with_y = subject.image is not None and subject.calls.inverse is not None and not subject.onto.simplex
     context = subject.context_shape
 
     def of_rows(rows: int) -> SearchStrategy[Case]:

@@ -30,6 +30,7 @@ class BijectionMaps:
         own_forward: As `forward`, of the untouched subject.
         own_dtypes: The dtypes in which the untouched subject is meant to run.
         mixed: Whether the untouched subject has no floating dtype of its own, or several.
+        image_event: The shape of the image of one event, where the subject declares one of another size (a manifold).
         parameters: The floating tensors that a copy of the subject may vary; empty unless `vary_parameters`.
         notes: What a reader should know of how it is called.
     """
@@ -40,6 +41,7 @@ class BijectionMaps:
     own_forward: Direction | None = None
     own_dtypes: tuple[torch.dtype, ...] = ()
     mixed: bool = True
+    image_event: tuple[int, ...] | None = None
     parameters: tuple[Tensor, ...] = ()
     notes: tuple[str, ...] = ()
 

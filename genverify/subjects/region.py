@@ -80,7 +80,7 @@ def _interval(low: float, high: float) -> Region:
 
 def _of_constraint(what: Any) -> Region | None:  # noqa: ANN401
     name = type(what).__name__.lstrip("_")
-    if name in ("Independent", "IndependentConstraint"):
+    if name in ("Independent", "IndependentConstraint", "MixtureSameFamilyConstraint"):
         return _of_constraint(what.base_constraint)
     if name in ("Real", "RealVector"):
         return REAL

@@ -1,0 +1,119 @@
+"""A density has mass one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from genverify.checks.check import check
+from genverify.errors import SubjectRaised
+from genverify.numerics.stochastic_arithmetic import narrowest_dtype
+from genverify.numerics.total_mass import TotalMass, total_mass
+from genverify.subjects.budget import Run
+from genverify.subjects.calling import subject_code
+from genverify.subjects.case import Case
+from genverify.subjects.density import Density
+from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
+
+__all__ = ["integrates_to_one"]
+
+_MOST_DIMENSIONS = 3
+# Grid points for each evaluation of the budget: a batch of them is one call of the subject.
+_POINTS = 16
+# The measured difference between grids is no bound: it is taken fourfold, and must be small beside the mass itself.
+_CAUTION, _SETTLED = 4.0, 0.05
+# Half units that log p may be off by where p counts: values of a few tens, good to a few units.
+_ROUNDINGS = 64.0
+
+
+def _low_dimensional(subject: Density) -> str | None:
+    dims = math.prod(subject.event)
+    if subject.where.simplex:
+        return "the support is a simplex, over which this check does not integrate"
+    if dims > _MOST_DIMENSIONS:
+        return f"an integral over {dims} dimensions is beyond quadrature (at most {_MOST_DIMENSIONS})"
+    return None
+
+
+@check(
+    "density.integrates_to_one",
+    statement="∫ p(x) dx = 1 over the support",
+    source="Kolmogorov 1933, chapter I; Rezende & Mohamed 2015, eq. 5 for flows",
+    rung=Rung.EXACT,
+    requires=_low_dimensional,
+    searched=False,
+    family="contexts",
+)
+def integrates_to_one(subject: Density, case: Case, run: Run) -> Judgement:
+    """The total mass by the trapezoidal rule, with its measured error, against 1."""
+    call, dims = subject.prepared, math.prod(subject.event)
+    context = case["context"].to(call.dtype) if "context" in case else None
+
+    def log_density(x: Tensor) -> Tensor:
+        rows = None if context is None else context.expand(len(x), *context.shape[1:])
+        with subject_code(), torch.no_grad():
+            found = call.log_prob(x.reshape(len(x), *subject.event).to(call.dtype), rows)
+        if not isinstance(found, Tensor) or found.numel() != len(x):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise SubjectRaised(ValueError(f"log_prob returned {shape} for {len(x)} events of shape {subject.event}"))
+        return found.reshape(len(x))
+
+    where, (center, scale) = subject.where, subject.around
+    mass = total_mass(
+        log_density, dims, low=where.low, high=where.high, center=center, scale=scale,
+        points=_POINTS * run.budget.evaluations,
+    )  # fmt: skip
+    start = torch.full((1, dims), _inside(subject), dtype=torch.float64)
+    return _judged(subject, mass, narrowest_dtype(lambda: log_density(start)))
+
+
+def _inside(subject: Density) -> float:
+    """A coordinate of a point of the support."""
+    where = subject.where
+    if where.whole:
+        return subject.around[0]
+    if math.isinf(where.high):
+        return where.low + subject.around[1]
+    return where.high - subject.around[1] if math.isinf(where.low) else (where.low + where.high) / 2.0
+
+
+def _judged(subject: Density, mass: TotalMass, dtype: torch.dtype) -> Judgement:
+    notes = subject.prepared.notes
+    if mass.problem:
+        return inconclusive(mass.problem, notes=notes)
+    # What log p is rounded to, in the type in which the subject computes, is a relative error of p.
+    allowed = _CAUTION * mass.error + _ROUNDINGS * torch.finfo(dtype).eps
+    figures = {"mass": mass.value, "points": mass.points, "spacing": mass.spacing}
+    assumption = (
+        "no mass outside of what the grid sees, and no feature much finer than its spacing "
+        f"({mass.spacing:.2g} of the distance to {subject.around[0]:g}, plus the scale {subject.around[1]:g})"
+    )
+    off = abs(mass.value - 1.0)
+    if mass.truncated and mass.value < 1.0 and off > allowed:
+        return inconclusive("the tails are too heavy to be integrated", notes=notes, figures=figures)
+    if mass.error > _SETTLED * abs(mass.value) or (allowed > subject.resolution and off <= allowed):
+        return inconclusive(
+            f"the quadrature has not settled: mass {mass.value:.6g} ± {allowed:.1g}; say where the mass is by "
+            "around=(center, scale), or raise the budget", notes=notes, figures=figures,
+        )  # fmt: skip
+    evidence = {
+        "rung": Rung.EXACT, "examined": 1, "quantity": "|∫ p − 1|", "observed": off, "allowed": allowed,
+        "unit": str(dtype).removeprefix("torch."), "figures": figures, "notes": notes,
+        "assumption": assumption,
+    }  # fmt: skip
+    if off <= allowed:
+        return passed(**evidence)
+    return failed(**evidence, message=f"the density integrates to {mass.value:.8g}" + _slip(mass.value, subject))
+
+
+def _slip(value: float, subject: Density) -> str:
+    """A guess for the reader."""
+    dims = math.prod(subject.event)
+    known = {
+        (2 * math.pi) ** (dims / 2): "the constant ½ log 2π is missing",
+        (2 * math.pi) ** -(dims / 2): "the constant ½ log 2π is subtracted twice",
+        math.sqrt(2 * math.pi): "½ log 2π is missing once", 2.0: "a factor 2", 0.5: "a factor ½",
+    }  # fmt: skip
+    return next((f": {words}" for guess, words in known.items() if math.isclose(value, guess, rel_tol=1e-4)), "")

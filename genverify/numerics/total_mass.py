@@ -1,0 +1,163 @@
+"""The integral of a density over all of its support in up to three dimensions, with an error that was measured.
+
+Each coordinate is written x(t) with t on the whole line, so that the integrand falls off at both ends, and summed
+by the trapezoidal rule, which for analytic integrands converges faster than any power of the spacing h:
+
+    x = c + s sinh t  (line),   x = a + s exp t  (half-line),   x = a + (b − a) / (1 + exp(−t))  (interval).
+
+The box of t is first cut to where the integrand is not negligible. The error estimate compares three grids that are
+shifted against each other and one of twice the spacing; a grid that misses a feature misses it otherwise when shifted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["TotalMass", "total_mass"]
+
+_FURTHEST = 36.0  # sinh 36 = 2e15: as far as float64 resolves positions
+_NEGLIGIBLE = 2.0**-70  # of the largest value of the integrand: below rounding of the sum, by far
+_SHIFTS = (0.0, 0.37, 0.71)
+_CHUNK = 2**14
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalMass:
+    """∫ p(x) dx and how far off it may be.
+
+    Attributes:
+        value: The integral.
+        error: Largest difference between the grids, rounding included; not a bound.
+        points: How many evaluations it took.
+        spacing: The finest spacing in t, in which neighbouring x differ by about that fraction of their scale.
+        truncated: Whether the integrand still counts where the grid ends: then `value` is a lower bound.
+        problem: Why the numbers mean nothing; empty when they do not.
+    """
+
+    value: float
+    error: float
+    points: int
+    spacing: float
+    truncated: bool = False
+    problem: str = ""
+
+
+def total_mass(
+    log_density: Callable[[Tensor], Tensor],
+    dims: int,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    center: float = 0.0,
+    scale: float = 1.0,
+    points: int = 2**15,
+) -> TotalMass:
+    """∫ exp(log_density(x)) dx over (low, high)^dims.
+
+    Shapes: `log_density` takes [n, dims] in float64 and returns [n].
+
+    Source: Trefethen & Weideman 2014, SIAM Review 56(3), theorem 5.1 (trapezoidal rule on the line).
+
+    >>> found = total_mass(lambda x: -0.5 * (x**2 + math.log(2 * math.pi)).sum(-1), 2)
+    >>> abs(found.value - 1.0) <= 4.0 * found.error, found.error < 1e-9
+    (True, True)
+    """
+    place = _coordinates(low, high, center, scale)
+    used = 0
+
+    def integrand(t: Tensor) -> Tensor:
+        nonlocal used
+        x, log_slope = place(t)
+        parts = [log_density(part).double() for part in x.split(_CHUNK)]
+        used += len(x)
+        return torch.cat(parts) + log_slope.sum(-1)
+
+    per_axis = max(8, int((points / 8) ** (1.0 / dims)))
+    box = _box(integrand, dims, per_axis)
+    if isinstance(box, str):
+        return TotalMass(value=math.nan, error=math.inf, points=used, spacing=math.inf, problem=box)
+    finest = max(8, int((points / (len(_SHIFTS) + 1)) ** (1.0 / dims)))
+    sums = [_trapezoid(integrand, box, finest, shift) for shift in _SHIFTS]
+    coarse = _trapezoid(integrand, box, max(4, finest // 2), _SHIFTS[0])
+    spacing = max((b - a) / finest for a, b in box)
+    value = sums[0]
+    if not all(math.isfinite(s) for s in [*sums, coarse]):
+        problem = "log p is NaN or +inf somewhere"
+        return TotalMass(value=value, error=math.inf, points=used, spacing=spacing, problem=problem)
+    # Rounding: exp turns an error of u |log p| into a relative one, and log p is of moderate size where p counts.
+    rounding = torch.finfo(torch.float64).eps * 64.0 * abs(value)
+    error = max([abs(s - value) for s in sums[1:]] + [abs(coarse - value) ** 2 / max(abs(value), 1e-300)]) + rounding
+    ends = any(abs(end) >= _FURTHEST for axis in box for end in axis)
+    return TotalMass(value=value, error=error, points=used, spacing=spacing, truncated=ends)
+
+
+def _coordinates(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def line(t: Tensor) -> tuple[Tensor, Tensor]:
+        return center + scale * torch.sinh(t), math.log(scale) + torch.log(torch.cosh(t))
+
+    def above(t: Tensor) -> tuple[Tensor, Tensor]:
+        return low + scale * torch.exp(t), math.log(scale) + t
+
+    def below(t: Tensor) -> tuple[Tensor, Tensor]:
+        return high - scale * torch.exp(t), math.log(scale) + t
+
+    def between(t: Tensor) -> tuple[Tensor, Tensor]:
+        inside = torch.nn.functional.logsigmoid(t) + torch.nn.functional.logsigmoid(-t)
+        return low + (high - low) * torch.sigmoid(t), math.log(high - low) + inside
+
+    if math.isinf(low) and math.isinf(high):
+        return line
+    if math.isinf(high):
+        return above
+    return below if math.isinf(low) else between
+
+
+def _grid(axes: list[Tensor]) -> Tensor:
+    return torch.stack([mesh.reshape(-1) for mesh in torch.meshgrid(*axes, indexing="ij")], -1)
+
+
+def _box(integrand: Callable[[Tensor], Tensor], dims: int, per_axis: int) -> list[tuple[float, float]] | str:
+    """Where the integrand exceeds a negligible fraction of its maximum, by two sweeps; or why there is no such box."""
+    box = [(-_FURTHEST, _FURTHEST)] * dims
+    for _ in range(2):
+        axes = [torch.linspace(a, b, per_axis, dtype=torch.float64) for a, b in box]
+        values = integrand(_grid(axes)).reshape([per_axis] * dims)
+        values = torch.nan_to_num(values, nan=-math.inf)
+        top = float(values.max())
+        if not math.isfinite(top):
+            return "no point of the grid has a positive finite density; say where the mass is: around=(center, scale)"
+        counts = values > top + math.log(_NEGLIGIBLE)
+        for axis in range(dims):
+            others = tuple(k for k in range(dims) if k != axis)
+            seen = counts.any(dim=others) if others else counts
+            index = seen.nonzero().reshape(-1)
+            first, last = int(index[0]), int(index[-1])
+            a, b = box[axis]
+            step = (b - a) / (per_axis - 1)
+            box[axis] = (max(-_FURTHEST, a + (first - 1) * step), min(_FURTHEST, a + (last + 1) * step))
+    return box
+
+
+def _trapezoid(
+    integrand: Callable[[Tensor], Tensor], box: list[tuple[float, float]], per_axis: int, shift: float
+) -> float:
+    steps = [(b - a) / per_axis for a, b in box]
+    axes = [
+        a + h * (torch.arange(per_axis, dtype=torch.float64) + shift) for (a, _), h in zip(box, steps, strict=True)
+    ]
+    if len(box) > 1:
+        total = 0.0
+        first, rest = axes[0], axes[1:]
+        width = max(1, _CHUNK // per_axis ** len(rest))
+        for part in first.split(width):
+            total += float(integrand(_grid([part, *rest])).exp().sum())
+    else:
+        total = float(integrand(_grid(axes)).exp().sum())
+    return total * math.prod(steps)
+
+
