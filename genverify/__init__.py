@@ -11,12 +11,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genverify import noise as noise
+    from genverify import numerics as numerics
     from genverify import oracles as oracles
+    from genverify import reference as reference
+    from genverify import statistics as statistics
     from genverify.errors import GenverifyError as GenverifyError
     from genverify.errors import UsageError as UsageError
+    from genverify.formulas.identification import identify as identify
+    from genverify.parametrize import parametrize_with_checks as parametrize_with_checks
     from genverify.report import Report as Report
+    from genverify.subjects.bijection import Bijection as Bijection
     from genverify.subjects.case import Case as Case
+    from genverify.subjects.density import Density as Density
+    from genverify.subjects.estimator import GradientEstimator as GradientEstimator
     from genverify.subjects.formula import Formula as Formula
+    from genverify.subjects.optimizer import Optimizer as Optimizer
+    from genverify.subjects.sampler import Sampler as Sampler
     from genverify.verdict import Evidence as Evidence
     from genverify.verdict import Outcome as Outcome
     from genverify.verdict import Rung as Rung
@@ -28,21 +39,53 @@ __version__ = "0.1.0"
 
 # Name → module. Nothing is imported before it is asked for, so that `genverify --help` does not pay for torch.
 _HOME = {
+    "Bijection": "genverify.subjects.bijection",
     "Case": "genverify.subjects.case",
+    "Density": "genverify.subjects.density",
     "Evidence": "genverify.verdict",
     "Formula": "genverify.subjects.formula",
     "GenverifyError": "genverify.errors",
+    "GradientEstimator": "genverify.subjects.estimator",
+    "Optimizer": "genverify.subjects.optimizer",
     "Outcome": "genverify.verdict",
     "Report": "genverify.report",
     "Rung": "genverify.verdict",
+    "Sampler": "genverify.subjects.sampler",
     "UsageError": "genverify.errors",
     "Verdict": "genverify.verdict",
+    "identify": "genverify.formulas.identification",
+    "parametrize_with_checks": "genverify.parametrize",
     "replay": "genverify.verify",
     "verify": "genverify.verify",
 }
 _ROOMS = ("noise", "numerics", "oracles", "reference", "statistics")
 
-__all__ = [*_HOME, "__version__", *_ROOMS]
+__all__ = [
+    "Bijection",
+    "Case",
+    "Density",
+    "Evidence",
+    "Formula",
+    "GenverifyError",
+    "GradientEstimator",
+    "Optimizer",
+    "Outcome",
+    "Report",
+    "Rung",
+    "Sampler",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "identify",
+    "noise",
+    "numerics",
+    "oracles",
+    "parametrize_with_checks",
+    "reference",
+    "replay",
+    "statistics",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for

@@ -35,9 +35,9 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(_JUDGES, LEAVES | {"subjects"}),
     "formulas": LEAVES | {"oracles", "reference", "subjects", "claims"},
     "verify": _BELOW_VERIFY,
-    **dict.fromkeys(("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", FACE}),
+    **dict.fromkeys(("pytest_plugin", "parametrize", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", FACE}),
     "__main__": {"cli"},
-    FACE: _BELOW_VERIFY | {"verify", "pytest_plugin", "cli"},
+    FACE: _BELOW_VERIFY | {"verify", "pytest_plugin", "parametrize", "cli"},
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "core", "base", "common", "misc"}
 LONGEST = 400

@@ -86,7 +86,7 @@ def _factor(covariance: Tensor, size: int) -> Tensor:
     return torch.where((failed > 0)[..., None, None], torch.full_like(factor, math.nan), factor)
 
 
-def _half_logdet(factor: Tensor) -> Tensor:
+def _half_logabsdet(factor: Tensor) -> Tensor:
     return torch.log(torch.diagonal(factor, dim1=-2, dim2=-1)).sum(-1)
 
 
@@ -251,7 +251,7 @@ def mvn_log_prob(x: Tensor, mean: Tensor, cov: Tensor) -> tuple[Tensor, ...]:
     shape = torch.broadcast_shapes(gap.shape[:-1], factor.shape[:-2])
     whitened = _whitened(factor.expand(*shape, k, k), gap.expand(*shape, k))
     constant = torch.full_like(whitened[..., 0], -0.5 * k * math.log(2.0 * math.pi))
-    return constant, -_half_logdet(factor).expand(shape), -0.5 * (whitened**2).sum(-1)
+    return constant, -_half_logabsdet(factor).expand(shape), -0.5 * (whitened**2).sum(-1)
 
 
 @_matrix_form("gaussian.mvn_kl", source="Kullback & Leibler 1951", small=mvn_kl_2d)
@@ -282,8 +282,8 @@ def mvn_kl(mean0: Tensor, cov0: Tensor, mean1: Tensor, cov1: Tensor) -> tuple[Te
         0.5 * (ratio**2).sum((-2, -1)),
         0.5 * (whitened**2).sum(-1),
         torch.full_like(whitened[..., 0], -0.5 * k),
-        _half_logdet(other).expand(shape),
-        -_half_logdet(lower).expand(shape),
+        _half_logabsdet(other).expand(shape),
+        -_half_logabsdet(lower).expand(shape),
     )
 
 
