@@ -27,6 +27,7 @@ class JointLaw:
         covariance: Covariance of all of them [m, m]; differentiable.
         normal: Whether the law is the normal one with this mean and covariance.
         characteristic: w [k, m] → E exp(i⟨w, x⟩), complex [k]; differentiable. None for a discrete law.
+        cdf: For a law of independent numbers, z [m] → P(X_j ≤ z_j) for each j; differentiable. None otherwise.
         probabilities: For a discrete law: [m, outcomes], independent over the m numbers; number j is 0, …, outcomes-1.
         spread: A typical size of |x - E x|, in units of which frequencies are chosen.
     """
@@ -36,6 +37,7 @@ class JointLaw:
     covariance: torch.Tensor | None = None
     normal: bool = False
     characteristic: Callable[[torch.Tensor], torch.Tensor] | None = None
+    cdf: Callable[[torch.Tensor], torch.Tensor] | None = None
     probabilities: torch.Tensor | None = None
     spread: float = 1.0
 

@@ -1,0 +1,191 @@
+"""Calling a stranger's sampler on a case, and the law that its output should follow."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from genverify.errors import GenverifyError, SubjectRaised
+from genverify.noise import Tape, record
+from genverify.noise.generators import preserved_generators
+from genverify.subjects.calling import subject_code
+from genverify.subjects.case import Case, render
+from genverify.subjects.formula_case import build
+from genverify.subjects.sampler import JointLaw, Sampler
+from genverify.subjects.specification import Layout
+
+__all__ = ["Drawn", "call", "identify", "joint_law", "law_of_raw", "raw_parameters", "record_draws", "sizes_of", "witness"]
+
+_GOLDEN = 0.6180339887498949
+# Pairwise different, so that an axis taken for another shows.
+_PROBE_SIZES = {"batch": 2, "latent": 3, "dim": 3, "outcomes": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One output of the sampler.
+
+    Attributes:
+        output: The draws, as a tensor; integers stay integers.
+        leaves: Parameter of the law → the tensor that was passed; leaves of the graph when gradients were asked for.
+        changed: Parameters of the subject that the call overwrote.
+    """
+
+    output: Tensor
+    leaves: Mapping[str, Tensor] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+
+
+def sizes_of(subject: Sampler, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """The axes of the parameters in this layout, with the sizes that cases give them."""
+    assert subject.named is not None
+    found: dict[str, tuple[int, ...]] = {}
+    for argument in subject.named.specification.arguments:
+        for axis in layout.axes(argument):
+            found[axis] = subject.named.specification.sizes.get(axis, (2, 1))
+    return found
+
+
+def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
+    """Calls the subject once, on copies of the case's parameters.
+
+    Raises:
+        SubjectRaised: The subject raised, or returned no tensor.
+    """
+    assert subject.match is not None
+    given: dict[str, Any] = dict(subject.fixed)
+    leaves: dict[str, Tensor] = {}
+    positional = []
+    for bound in subject.match.bound:
+        if bound.argument.name not in case:
+            continue
+        value = case[bound.argument.name]
+        if isinstance(value, Tensor):
+            value = value.detach().clone().requires_grad_(gradients and value.is_floating_point())
+            leaves[bound.argument.name] = value
+        elif bound.form.name == "sample_shape":
+            value = tuple(value)
+        if bound.keyword:
+            given[bound.parameter] = value
+        else:
+            positional.append(value)
+    before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+    f = subject.f
+    with torch.set_grad_enabled(gradients), subject_code():
+        if inspect.isclass(f):
+            f = f()
+        output = f(*positional, **given)
+        output = subject.output(output) if subject.output is not None else output
+        if not isinstance(output, Tensor):
+            output = torch.as_tensor(output)
+    changed = tuple(
+        b.parameter for b in subject.match.bound
+        if b.argument.name in leaves and not torch.equal(leaves[b.argument.name].detach(), before[b.argument.name])
+    )  # fmt: skip
+    return Drawn(output=output, leaves=leaves, changed=changed)
+
+
+def record_draws(subject: Sampler, case: Case, *, gradients: bool = False) -> tuple[Drawn, Tape]:
+    """One call, and the draws that it made; torch's generators stay where they were."""
+    with preserved_generators(case.seed), record() as recorder:
+        drawn = call(subject, case, gradients=gradients)
+    return drawn, recorder.tape
+
+
+def raw_parameters(subject: Sampler, case: Case) -> dict[str, Tensor]:
+    """The floating parameters of a case in the subject's parametrisation, in float64."""
+    return {
+        name: value.detach().to(torch.float64) for name, value in case.tensors() if value.is_floating_point()
+    }  # fmt: skip
+
+
+def law_of_raw(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> JointLaw:
+    """The law that the output should follow at these raw parameters; differentiable in them."""
+    assert subject.named is not None
+    assert subject.match is not None
+    forms = {bound.argument.name: bound.form for bound in subject.match.bound}
+    given: dict[str, Any] = {}
+    for argument in subject.named.specification.arguments:
+        name = argument.name
+        if name in subject.at:
+            value = subject.at[name]
+            given[name] = value if name == "n" else torch.as_tensor(value, dtype=torch.float64)
+        elif name in raw:
+            given[name] = forms[name].canonical(raw[name])
+        elif name in case:
+            given[name] = forms[name].canonical(case[name])
+        elif name in forms and forms[name] is not None:
+            default = next(b.default for b in subject.match.bound if b.argument.name == name)
+            given[name] = forms[name].canonical(default) if name == "n" else torch.as_tensor(default, dtype=torch.float64)
+    return subject.named.specification.oracle(**given)
+
+
+def joint_law(subject: Sampler, case: Case) -> JointLaw:
+    """The law that the output should follow."""
+    return law_of_raw(subject, case, raw_parameters(subject, case))
+
+
+def witness(subject: Sampler, case: Case) -> dict[str, str]:
+    """The case under the subject's own parameter names."""
+    assert subject.match is not None
+    return {b.parameter: render(case[b.argument.name]) for b in subject.match.bound if b.argument.name in case}
+
+
+def _probe(subject: Sampler, layout: Layout, dtype: torch.dtype) -> Case:
+    state = {"at": 0.1}
+
+    def numbers(name: str, domain: Any, count: int) -> Tensor:  # noqa: ANN401 - a Domain
+        points = []
+        for _ in range(count):
+            state["at"] = (state["at"] + _GOLDEN) % 1.0
+            points.append(domain.low + (domain.high - domain.low) * state["at"])
+        return torch.tensor(points, dtype=torch.float64)
+
+    sizes = {axis: _PROBE_SIZES.get(axis, 2) for axis in sizes_of(subject, layout)}
+    # Only the match of the subject is read, which a Sampler has as a Formula has.
+    case = build(cast(Any, subject), layout, sizes, dtype, numbers, leave=lambda name: False)
+    if "n" in case:
+        as_shape = next(b for b in subject.match.bound if b.argument.name == "n").form.name != "n"  # type: ignore[union-attr]
+        case = Case(values={**case.values, "n": (5,) if as_shape else 5}, seed=case.seed)
+    return case
+
+
+def identify(subject: Sampler) -> None:
+    """Finds, once, the layout and the dtype that the subject takes; remembered with the subject.
+
+    Parameters given once for several draws are tried first where the subject says how many draws it makes.
+    """
+    if "layout" in subject.memory:
+        return
+    layouts = list(subject.layouts())
+    if any(bound.argument.name == "n" for bound in subject.match.bound):  # type: ignore[union-attr]
+        layouts = sorted(layouts, key=lambda one: not one.drop)
+    runs: list[tuple[bool, Layout, torch.dtype]] = []
+    for layout in layouts:
+        for dtype in (torch.float64, torch.float32):
+            case = _probe(subject, layout, dtype)
+            try:
+                drawn, _ = record_draws(subject, case)
+            except (SubjectRaised, GenverifyError):
+                continue
+            law = joint_law(subject, case)
+            right = _shape(drawn.output, law) == law.shape
+            runs.append((right, layout, dtype))
+            if right:
+                subject.memory.update(layout=layout, dtype=dtype)
+                return
+    first = runs[0] if runs else (False, layouts[0], torch.float64)
+    subject.memory.update(layout=first[1], dtype=first[2])
+
+
+def _shape(output: Tensor, law: JointLaw) -> tuple[int, ...]:
+    """The shape of the output, without the last axis where that is a one-hot code of a discrete outcome."""
+    shape = tuple(output.shape)
+    if law.probabilities is not None and shape == (*law.shape, law.probabilities.shape[-1]):
+        return shape[:-1]
+    return shape

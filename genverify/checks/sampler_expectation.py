@@ -1,0 +1,175 @@
+"""Expectations of bounded functions of a sampler's draws: integrated where that converges, else tested in sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genverify.checks.sampler_call import call
+from genverify.errors import UsageError
+from genverify.noise import Tape, expectation, sample
+from genverify.numerics import gamma
+from genverify.statistics import LawTest, MeanTestResult, characteristic_test, random_frequencies
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+from genverify.subjects.sampler import JointLaw, Sampler
+from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
+
+__all__ = ["judge_counted", "judge_functions"]
+
+_FREQUENCIES = 8
+# Roundings of a squashing function, a running product over a handful of numbers, and their sum.
+_OPERATIONS = 64
+_SEED = 20
+# More numbers than these take a product rule beyond any budget of a check.
+_INTEGRABLE = 3
+
+
+def judge_counted(subject: Sampler, case: Case, run: Run, claimed: JointLaw, tape: Tape) -> Judgement:
+    """The joint probability of every outcome of a call."""
+    assert claimed.probabilities is not None
+    expected = _joint_probabilities(claimed.probabilities.detach())
+    cells = len(expected)
+
+    def indicator() -> Tensor:
+        return _one_hot_cell(call(subject, case).output, claimed, cells)
+
+    target = torch.cat([expected, torch.zeros(1, dtype=torch.float64)])
+    if not tape.uncontrolled and not any(draw.law in ("normal", "uniform", "exponential") for draw in tape.draws):
+        found = expectation(indicator, max_evaluations=run.budget.evaluations)
+        if found.method in ("enumeration", "deterministic") and found.converged:
+            dtype = next((value.dtype for _, value in case.tensors()), torch.float64)
+            largest = max((float(value.abs().max()) for _, value in case.tensors() if value.is_floating_point()), default=1.0)
+            allowed = found.error + gamma(_OPERATIONS, dtype) * (1.0 + largest) * torch.ones_like(target)
+            return _compare_counts(found.mean, target, allowed, found.evaluations, str(dtype).removeprefix("torch."))
+    test = LawTest(
+        functions=lambda values: values, expectations=target, low=0, high=1, resolution=subject.resolution,
+        alpha=run.alpha, beta=run.alpha, max_samples=run.budget.samples,
+    )  # fmt: skip
+    return _in_sequence(test.run, indicator, run, tape, lambda k: f"P(outcome {k})")
+
+
+def _joint_probabilities(each: Tensor) -> Tensor:
+    joint = torch.ones(1, dtype=torch.float64)
+    for row in each:
+        joint = (joint[:, None] * row).reshape(-1)
+    return joint
+
+
+def _one_hot_cell(output: Tensor, claimed: JointLaw, cells: int) -> Tensor:
+    """The joint outcome as a one-hot vector; the last entry stands for anything that is no outcome of the law."""
+    assert claimed.probabilities is not None
+    count, outcomes = claimed.probabilities.shape
+    found = torch.zeros(cells + 1, dtype=torch.float64)
+    values = output.detach().to(torch.float64)
+    if values.numel() == count * outcomes and values.numel() != count:
+        codes = values.reshape(count, outcomes)
+        values = codes.argmax(-1).to(torch.float64)
+        if not torch.equal(codes, torch.nn.functional.one_hot(values.long(), outcomes).to(codes)):
+            values = torch.full_like(values, -1.0)
+    values = values.reshape(-1)
+    cell = 0
+    for value in values.tolist():
+        if value not in range(outcomes):
+            cell = cells
+            break
+        cell = cell * outcomes + int(value)
+    found[cell] = 1.0
+    return found
+
+
+def _compare_counts(found: Tensor, target: Tensor, allowed: Tensor, evaluations: int, unit: str) -> Judgement:
+    gap = (found - target).abs()
+    ratio = gap / allowed
+    place = int(ratio.argmax())
+    evidence: dict[str, Any] = {
+        "rung": Rung.EXACT, "examined": 1, "quantity": "|probability - claimed|", "observed": float(gap[place]),
+        "allowed": float(allowed[place]), "unit": unit, "figures": {"evaluations": evaluations},
+        "guarantee": "every outcome was enumerated",
+    }  # fmt: skip
+    if bool((ratio <= 1).all()):
+        return passed(**evidence)
+    if place == len(target) - 1:
+        return failed(**evidence, message="a value was drawn that is no outcome of the law")
+    words = f"joint outcome {place} has probability {found[place]:.4g} where {target[place]:.4g} is claimed"
+    return failed(**evidence, message=words)
+
+
+def judge_functions(subject: Sampler, case: Case, run: Run, claimed: JointLaw, tape: Tape) -> Judgement:
+    """The characteristic function at fixed frequencies, and the first two moments where they can be integrated."""
+    assert claimed.characteristic is not None
+    size = int(torch.Size(claimed.shape).numel())
+    w = random_frequencies(_FREQUENCIES, size, spread=claimed.spread, seed=_SEED)
+    waves = claimed.characteristic(w).detach()
+    target = torch.cat([waves.real, waves.imag])
+
+    def functions() -> Tensor:
+        angle = w @ call(subject, case).output.detach().to(torch.float64).reshape(-1)
+        return torch.cat([angle.cos(), angle.sin()])
+
+    numbers = sum(draw.value.numel() for draw in tape.draws)
+    if not tape.uncontrolled and 0 < numbers <= _INTEGRABLE:
+        found = expectation(functions, max_evaluations=run.budget.evaluations)
+        if found.converged and found.confidence is None:
+            return _compare_waves(found, target, call(subject, case).output.dtype)
+    test = characteristic_test(
+        claimed.characteristic, w, resolution=subject.resolution, alpha=run.alpha, beta=run.alpha,
+        max_samples=run.budget.samples,
+    )  # fmt: skip
+    names: Callable[[int], str] = lambda k: f"E {'cos' if k < len(w) else 'sin'}⟨w, x⟩ at frequency {k % len(w)}"  # noqa: E731
+    return _in_sequence(test.run, lambda: call(subject, case).output.detach().reshape(-1), run, tape, names)
+
+
+def _compare_waves(found: Any, target: Tensor, dtype: torch.dtype) -> Judgement:  # noqa: ANN401 - an Expectation
+    # Where adding nodes has stopped to move the mean, its last change bounds what a further one would do.
+    allowed = found.error + gamma(_OPERATIONS, dtype if dtype.is_floating_point else torch.float64)
+    allowed = allowed + 1e-6 * torch.ones_like(target)  # what `expectation` was asked for, in units of the bound 1
+    gap = (found.mean - target).abs()
+    place = int((gap / allowed).argmax())
+    evidence: dict[str, Any] = {
+        "rung": Rung.EXACT, "examined": 1, "quantity": "|E exp(i⟨w, x⟩) - claimed|", "observed": float(gap[place]),
+        "allowed": float(allowed[place]), "unit": "absolute", "figures": {"evaluations": found.evaluations, "method": found.method},
+        "guarantee": f"the characteristic function at {len(target) // 2} fixed frequencies, by {found.method}; laws that "
+        "agree there and differ elsewhere are not told apart",
+    }  # fmt: skip
+    if bool((gap <= allowed).all()):
+        return passed(**evidence)
+    message = f"a characteristic function of {found.mean[place]:.4g} where the law has {target[place]:.4g}"
+    return failed(**evidence, message=message)
+
+
+def _in_sequence(
+    run_test: Callable[[Callable[[int], Tensor]], MeanTestResult],
+    draw: Callable[[], Tensor],
+    run: Run,
+    tape: Tape,
+    name: Callable[[int], str],
+) -> Judgement:
+    calls = 0
+
+    def more(n: int) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return sample(draw, n, seed=run.seed * 1_000_003 + calls)
+
+    try:
+        result = run_test(more)
+    except UsageError as error:
+        return inconclusive(f"the draws could not be sampled: {error}", rung=Rung.STATISTICAL)
+    worst = result.worst
+    gap = float((result.estimate - result.target).abs().reshape(-1)[worst])
+    evidence: dict[str, Any] = {
+        "rung": Rung.STATISTICAL, "examined": 1, "quantity": f"|{name(worst)} - claimed|", "observed": gap,
+        "allowed": float(result.resolution.reshape(-1)[worst]), "unit": "absolute", "assumption": result.assumption,
+        "guarantee": result.power, "figures": {"n": result.n, "alpha": result.alpha},
+        "notes": tuple(f"drawn by {what}, which cannot be replayed" for what in tape.uncontrolled),
+    }  # fmt: skip
+    if result.outcome == "no bias":
+        return passed(**evidence)
+    if result.outcome == "bias":
+        found, claimed = result.estimate.reshape(-1)[worst], result.target.reshape(-1)[worst]
+        return failed(**evidence, message=f"{name(worst)} is about {found:.3g} where the law has {claimed:.3g}")
+    return inconclusive(result.reason, **evidence)
