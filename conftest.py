@@ -7,4 +7,4 @@ hence after this hook, and is checked.
 
 import jaxtyping
 
-jaxtyping.install_import_hook("genverify", "tests.enforcement.enforced")
+jaxtyping.install_import_hook("genverify", "enforcement.enforced")
