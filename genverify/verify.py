@@ -21,6 +21,7 @@ from genverify.subjects.budget import Run
 from genverify.subjects.budget import budget as find_budget
 from genverify.subjects.case import Case
 from genverify.subjects.preservation import Preservation, preserved
+from genverify.subjects.snippet import snippet
 from genverify.subjects.subject import Subject
 from genverify.subjects.token import Token
 from genverify.verdict import Evidence, Judgement, Outcome, Verdict
@@ -80,12 +81,14 @@ def verify(
     for name in [*(checks or ()), *expected]:
         find_check(name)
     chosen = [subjects] if isinstance(subjects, Subject) else list(subjects)
-    plan = [(prepared, one) for prepared in map(prepare, chosen) for one in _select(prepared, checks)]
-    statistical = max(1, sum(one.statistical for _, one in plan))
+    plan = [
+        (declared, made, one) for declared in chosen for made in [prepare(declared)] for one in _select(made, checks)
+    ]
+    statistical = max(1, sum(one.statistical for _, _, one in plan))
     run = Run(budget=settings, alpha=alpha / statistical, seed=seed)
     verdicts: list[Verdict] = []
-    for prepared, one in plan:
-        verdict = _expect(run_check(prepared, one, run), expected.get(one.name, ""))
+    for declared, prepared, one in plan:
+        verdict = _shown(declared, _expect(run_check(prepared, one, run), expected.get(one.name, "")))
         verdicts.append(verdict)
         if progress is not None:
             progress(verdict, len(verdicts), len(plan))
@@ -93,6 +96,11 @@ def verify(
         verdicts=tuple(verdicts), planned=len(plan),
         settings={"budget": budget, "alpha": alpha, "seed": seed, "torch": str(torch.__version__)},
     )  # fmt: skip
+
+
+def _shown(declared: Subject, verdict: Verdict) -> Verdict:
+    """The verdict with text that shows it when pasted, where there is a case to replay."""
+    return replace(verdict, snippet=snippet(declared, verdict.replay)) if verdict.replay else verdict
 
 
 def _select(subject: Any, names: Sequence[str] | None) -> list[Check]:  # noqa: ANN401
@@ -141,6 +149,10 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
                 judge, run = _guarded(subject, one, share, keeper), share
                 judged = [(case, judge(case)) for case in cases]
                 failing = next((pair for pair in judged if pair[1].outcome in (Outcome.FAIL, Outcome.ERROR)), None)
+        except UsageError:
+            raise
+        except SubjectRaised as raised:
+            return _verdict(subject, one, Outcome.FAIL, Evidence(rung=one.rung, examined=1, message=str(raised)))
         except Exception as error:  # genverify's own fault, or a strategy's: said, never hidden
             return _verdict(subject, one, Outcome.ERROR, Evidence(rung=one.rung, message=_own_fault(error)))
     verdict = _conclude(subject, one, run, judged, failing)
@@ -234,4 +246,4 @@ def replay(token: str, subject: Subject) -> Verdict:
     with preserved(prepared) as keeper:
         judgement = _guarded(prepared, one, run, keeper)(read.case)
     failing = (read.case, judgement) if judgement.outcome in (Outcome.FAIL, Outcome.ERROR) else None
-    return _conclude(prepared, one, run, [(read.case, judgement)], failing)
+    return _shown(subject, _conclude(prepared, one, run, [(read.case, judgement)], failing))

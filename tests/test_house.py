@@ -35,7 +35,8 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(_JUDGES, LEAVES | {"subjects"}),
     "formulas": LEAVES | {"oracles", "reference", "subjects", "claims"},
     "verify": _BELOW_VERIFY,
-    **dict.fromkeys(("pytest_plugin", "parametrize", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", FACE}),
+    **dict.fromkeys(("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", FACE}),
+    "parametrize": (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "pytest_plugin", FACE},
     "__main__": {"cli"},
     FACE: _BELOW_VERIFY | {"verify", "pytest_plugin", "parametrize", "cli"},
 }
