@@ -32,10 +32,11 @@ Html = Annotated[str, typer.Option("--html", metavar="FILE", help="Write the rep
 Allow = Annotated[bool, typer.Option("--allow-inconclusive", help="INCONCLUSIVE does not change the exit status.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="What one check may take; 0 for no limit.")]
 Checks = Annotated[list[str] | None, typer.Option("--check", metavar="NAME", help="Only this check; repeatable.")]
-Words = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
+Target = Annotated[str, typer.Argument(help="package.module:attr or path/to/file.py:attr")]
+Rest = Annotated[list[str] | None, typer.Argument(metavar="[--FIELD VALUE]...", help="Fields of the kind of subject.")]
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"genverify {__version__}")
         raise typer.Exit
@@ -44,8 +45,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = None,
 ) -> None:
     pass
 
@@ -78,10 +79,10 @@ def verify(
     )
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@app.command(context_settings={"ignore_unknown_options": True})
 def check(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(help="package.module:attr or path/to/file.py:attr")],
+    target: Target,
+    rest: Rest = None,
     kind: Annotated[str, typer.Option("--as", metavar="KIND", help="bijection, formula, optimizer, map, …")] = "",
     like: Annotated[str, typer.Option(metavar="FORMULA", help="The formula that it computes.")] = "",
     rule: Annotated[str, typer.Option(metavar="RULE", help="The optimizer's rule.")] = "",
@@ -120,7 +121,7 @@ def check(
     }  # fmt: skip
     fields = [(name, text) for name, text in declared.items() if text]
     fields += [("arg", pair) for pair in arg or ()]
-    fields += [_pair(text, "--option") for text in option or ()] + _extra(context.args)
+    fields += [_pair(text, "--option") for text in option or ()] + _extra(rest or ())
     request = _settings(budget, alpha, seed, checks, timeout)
     request |= {"mode": "check", "target": target, "kind": kind or None, "fields": fields, "replay": replay}
     raise typer.Exit(
@@ -131,10 +132,10 @@ def check(
     )  # fmt: skip
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@app.command(context_settings={"ignore_unknown_options": True})
 def identify(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(help="package.module:attr or path/to/file.py:attr")],
+    target: Target,
+    rest: Rest = None,
     rule: Annotated[str, typer.Option(metavar="FAMILY", help="Only rules of this family.")] = "",
     timeout: Timeout = 300.0,
 ) -> None:
@@ -142,7 +143,7 @@ def identify(
     from genverify.cli.supervision import supervise
     from genverify.cli.terminal import show_report
 
-    fields = ([("rule", rule)] if rule else []) + _extra(context.args)
+    fields = ([("rule", rule)] if rule else []) + _extra(rest or ())
     answer = supervise({"mode": "identify", "target": target, "fields": fields}, timeout=timeout)
     if answer.report is not None:
         show_report(answer.report)

@@ -73,7 +73,8 @@ def _check(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
 def _verify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
     from genverify.formulas.references import reference_subjects
 
-    _run(reference_subjects(), request, tell)
+    kinds = {name.partition(".")[0] for name in request["checks"]}
+    _run([one for one in reference_subjects() if not kinds or one.kind in kinds], request, tell)
 
 
 def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401

@@ -115,9 +115,14 @@ def _guessed(found: object, target: str, known: Mapping[str, type[Subject]], wor
 
 
 def _kind_with_fields(known: Mapping[str, type[Subject]], names: Sequence[str]) -> str | None:
-    """The only kind that has all these fields: ``--like`` says that it is a formula."""
+    """The kind that these fields speak of: the only one that has them all, or the only one that they begin."""
+    if not names:
+        return None
     able = [kind for kind, made in known.items() if all(_field_name(fields_of(made), name) for name in names)]
-    return able[0] if len(able) == 1 and names else None
+    first = [
+        kind for kind in able if _field_name(fields_of(known[kind]), names[0]) == next(iter(fields_of(known[kind])))
+    ]
+    return next((found[0] for found in (able, first) if len(found) == 1), None)
 
 
 def _instance(found: Any, target: str, kind: str) -> Any:  # noqa: ANN401
@@ -177,6 +182,7 @@ def _moved(thing: Any, target: str, to: Mapping[str, Any]) -> Any:  # noqa: ANN4
         )  # fmt: skip
     try:
         device = torch.device(to["device"]) if "device" in to else None
+        torch.empty(0, device=device)  # a module without parameters would go anywhere
         return thing.to(device=device, dtype=_dtype(str(to["dtype"])) if "dtype" in to else None)
     except UsageError:
         raise
