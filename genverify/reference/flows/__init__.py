@@ -1,0 +1,1 @@
+"""Normalising flows: invertible maps that know their log-determinant, and the densities that they make."""
