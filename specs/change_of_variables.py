@@ -4,8 +4,8 @@ A normalising flow is a bijection x ↦ z = f(x) between data x and noise z of a
 a density of x again, and this page says which, proves it in one dimension for every monotone map and in two for every
 affine one, shows how it composes and inverts, and holds the reference against a total mass of one.
 
-Sources: Rezende & Mohamed 2015, "Variational inference with normalizing flows" (ICML); Papamakarios, Nalisnick, Rezende,
-Mohamed & Lakshminarayanan 2021, "Normalizing flows for probabilistic modeling and inference" (JMLR 22).
+Sources: Rezende & Mohamed 2015, "Variational inference with normalizing flows" (ICML); Papamakarios, Nalisnick,
+Rezende, Mohamed & Lakshminarayanan 2021, "Normalizing flows for probabilistic modeling and inference" (JMLR 22).
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def logistic_image(x: sympy.Symbol) -> Derivation:
 
 
 @functools.cache
-def cumulative_slope(*, increasing: bool) -> sympy.Equality:
+def cumulative_slope(*, increasing: bool) -> sympy.Basic:
     """d/dx P(X ≤ x) for x ↦ z = g(x) monotone, by Leibniz: the change of variables in one dimension.
 
     X ≤ x means Z ≤ g(x) where g increases, and Z ≥ g(x) where it decreases.
