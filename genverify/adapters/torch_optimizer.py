@@ -16,13 +16,15 @@ from genverify.adapters.adapter import adapter
 from genverify.errors import UsageError
 from genverify.subjects.optimizer import Convention, Optimizer
 
-__all__ = ["GRADIENT_NAMES", "PARAMETER_NAMES", "HeldParameters", "signature_of"]
+__all__ = ["COUNT_NAMES", "GRADIENT_NAMES", "PARAMETER_NAMES", "RATE_NAMES", "HeldParameters", "signature_of"]
 
 PARAMETER_NAMES = frozenset(
     "params parameters param parameter p ps w weights weight theta thetas x xs model_params model_parameters variables "
     "var named_parameters".split()
 )
 GRADIENT_NAMES = frozenset("g grad grads gradient gradients gs dw dx d_p dtheta grad_w".split())
+COUNT_NAMES = frozenset("t step steps step_count iteration iterations n_step k count counter it i".split())
+RATE_NAMES = ("lr", "learning_rate", "step_size", "eta", "alpha")
 
 
 class HeldParameters:
@@ -33,15 +35,16 @@ class HeldParameters:
         self.optimizer = build(self.parameters)
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Sets each parameter's gradient, and steps."""
+        """Sets each parameter's gradient, laid out in memory as autograd lays it out, and steps."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            laid_out = gradient is None or gradient.stride() == parameter.stride()
+            parameter.grad = gradient if laid_out else torch.empty_like(parameter).copy_(gradient)
         self.optimizer.step()
 
     def set_rate(self, rate: float) -> None:
         """Does what a scheduler does: writes the learning rate into the groups."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group[next(name for name in RATE_NAMES if name in group)] = rate
 
     def buffers(self) -> Iterator[Tensor]:
         """The tensors of its state."""
@@ -58,8 +61,9 @@ def _tensors(one: object, depth: int) -> Iterator[Tensor]:
     if isinstance(one, Tensor):
         yield one
     elif isinstance(one, Mapping):
-        for value in one.values():
-            yield from _tensors(value, depth - 1)
+        for name, value in one.items():
+            if name not in COUNT_NAMES:  # a step count may be a float32 scalar beside wide buffers
+                yield from _tensors(value, depth - 1)
     elif isinstance(one, (list, tuple)):
         for value in one:
             yield from _tensors(value, depth - 1)
@@ -215,10 +219,19 @@ def _with(
     def begin(parameters: Sequence[Tensor], chosen: Mapping[str, Any]) -> HeldParameters:
         return HeldParameters(parameters, lambda held: build(held, **chosen))
 
+    def begin_groups(
+        parameters: Sequence[Tensor], overrides: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]
+    ) -> HeldParameters:
+        def with_groups(held: list[nn.Parameter]) -> Any:  # noqa: ANN401
+            return build([{"params": [p], **own} for p, own in zip(held, overrides, strict=True)], **chosen)
+
+        return HeldParameters(parameters, with_groups)
+
     def read(chosen: Mapping[str, Any]) -> dict[str, Any]:
         return _carried(begin([torch.zeros(2)], chosen).optimizer)
 
     convention = Convention(
-        name=name, start=begin, read=read, arguments=arguments, fixed=fixed, open_ended=open_ended, capabilities=capabilities
-    )
+        name=name, start=begin, grouped=begin_groups if "groups" in capabilities else None, read=read,
+        arguments=arguments, fixed=fixed, open_ended=open_ended, capabilities=capabilities,
+    )  # fmt: skip
     return replace(subject, convention=convention)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genverify.adapters.adapter import adapter
-from genverify.adapters.torch_optimizer import GRADIENT_NAMES, PARAMETER_NAMES, signature_of
+from genverify.adapters.torch_optimizer import COUNT_NAMES, GRADIENT_NAMES, PARAMETER_NAMES, signature_of
 from genverify.errors import UsageError
 from genverify.subjects.optimizer import Convention, Optimizer
 
@@ -23,7 +23,6 @@ _MOMENT_NAMES = frozenset(
     "second first_moment second_moment mean_square square_avg accumulator acc accum sum_sq g2 v_max vmax v_hat vhat "
     "max_v max_exp_avg_sq m_t v_t m_prev v_prev moment1 moment2 G mt vt".split()
 )
-_COUNT_NAMES = frozenset("t step step_count iteration n_step k count it i steps".split())
 
 
 def _callable_of(f: Any) -> Any:  # noqa: ANN401 - a function, or an object with step(params, grads)
@@ -58,7 +57,8 @@ class UpdatedParameters:
         self.chosen = {} if inspect.isclass(f) else dict(chosen)
         self.parameters: list[Tensor] = list(parameters)
         required, optional, _ = signature_of(self.call)
-        self.names = [n for n in (*required, *optional) if n not in self.chosen and n != "self"]
+        roles = [*required, *(name for name, default in optional.items() if not _is_hyper(name, default))]
+        self.names = [name for name in roles if name not in self.chosen and name != "self"]
         self.plural = any(name.endswith("s") and len(name) > 2 for name in self.names if _role(name) in ("w", "g"))
         self.memory: list[dict[str, Any]] = [{} for _ in (parameters if not self.plural else [None])]
         self.returned: dict[str, Any] = {}
@@ -124,8 +124,13 @@ class UpdatedParameters:
         """The tensors that are carried from step to step."""
         for memory in self.memory:
             for value in memory.values():
-                inner = value.values() if isinstance(value, Mapping) else [value]
-                yield from (x for x in inner if isinstance(x, Tensor))
+                inner = value if isinstance(value, Mapping) else {"": value}
+                yield from (x for name, x in inner.items() if isinstance(x, Tensor) and name not in COUNT_NAMES)
+
+
+def _is_hyper(name: str, default: object) -> bool:
+    """Whether an argument with a default is a hyperparameter: ``mu=0.9`` is, ``mu=None`` is a moment."""
+    return not _role(name) or (_role(name) == "moment" and isinstance(default, (int, float)))
 
 
 def _moved(call: Any, given: Mapping[str, Any], chosen: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -144,7 +149,7 @@ def _role(name: str) -> str:
         return "g"
     if name in _STATE_NAMES:
         return "state"
-    if name in _COUNT_NAMES:
+    if name in COUNT_NAMES:
         return "count"
     return "moment" if name in _MOMENT_NAMES else ""
 
@@ -157,7 +162,7 @@ def update_function(subject: Optimizer) -> Optimizer:
     if inspect.isclass(subject.f):
         wanted, free, open_ended = signature_of(subject.f)
     else:
-        wanted, free = [n for n in required if not _role(n)], {n: v for n, v in optional.items() if not _role(n)}
+        wanted, free = [n for n in required if not _role(n)], {n: v for n, v in optional.items() if _is_hyper(n, v)}
     if not any(_role(name) == "w" for name in (*required, *optional)):
         raise UsageError(
             given=f"{subject.label}({', '.join((*required, *optional))})",

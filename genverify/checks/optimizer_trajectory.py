@@ -71,7 +71,7 @@ def _short(dtype: torch.dtype) -> str:
 def _notes(subject: Optimizer, found: Finding, trajectory: Trajectory) -> tuple[str, ...]:
     notes = []
     if not found.plain:
-        notes.append(f"follows an accepted dialect that was not declared: {found.words}")
+        notes.append(f"follows an accepted dialect that was not declared: {found.distinct}")
     if trajectory.narrow is not None:
         notes.append(f"computes in {_short(trajectory.narrow)} where the parameters are wider; judged in that")
     if trajectory.gradients_changed:
@@ -83,16 +83,27 @@ def _explained(subject: Optimizer, case: Case, found: Finding) -> str:
     assert subject.law is not None
     rule = subject.law.rule
     moved, due = found.observed - found.before, found.expected - found.before
-    numbers = f"at step {found.step} {found.where} moved by {moved:.6g}; {rule} moves it by {due:.6g}"
+    one, other = _apart(moved, due)
+    numbers = f"at step {found.step} {found.where} moved by {one}; {rule} moves it by {other}"
     if found.standing == "recognised":
-        what = f"follows another convention: {found.words} (legitimate elsewhere; declare dialect= if it is meant)"
+        what = f"follows another convention: {found.distinct} (legitimate elsewhere; declare dialect= if it is meant)"
     elif found.standing == "slip":
-        what = f"probably {found.words}"
+        what = f"probably {found.distinct}"
     else:
         ratio = f", {moved / due:.6g} times as far" if due else ""
         what = f"follows no dialect that is known{ratio}"
     with_options = f" with {shown(case['options'])}" if case["options"] else ""
+    rates = case["rates"] if "rates" in case else torch.ones(1)
+    if not bool((rates == 1).all()):
+        changed = int((rates != 1).to(torch.int8).argmax()) + 1
+        with_options += f" (the groups' learning rate is multiplied by {float(rates[changed - 1]):g} from step {changed} on)"
     return f"{what}; {numbers}{with_options}. The rule: {subject.law.source}"
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to tell them apart."""
+    digits = next((n for n in (6, 9, 12, 15) if f"{one:.{n}g}" != f"{other:.{n}g}"), 17)
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"
 
 
 @check(

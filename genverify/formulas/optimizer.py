@@ -21,6 +21,7 @@ __all__ = ["RuleLaw", "introduce"]
 # The rate that is passed to an optimizer that asks for one when nobody declared it.
 _RATE = 0.01
 _PAIR = ("beta1", "beta2")
+_CLOCK = "one step count for all parameters"
 
 
 def introduce(subject: Optimizer) -> Optimizer:
@@ -48,7 +49,15 @@ def introduce(subject: Optimizer) -> Optimizer:
             f"{type(error).__name__}: {error}",
             expected="arguments that it can be built with", do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
         ) from error  # fmt: skip
-    return replace(subject, law=replace(law, shown=shown))
+    groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
+    if not (isinstance(groups, list) and groups and any(rule.canonical(str(name)) == "lr" for name in groups[0])):
+        # A learning rate that is kept elsewhere can be neither scheduled nor given to one group.
+        convention = replace(convention, capabilities=convention.capabilities - {"rate", "groups"})
+    return replace(subject, convention=convention, law=replace(law, shown=shown))
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(word for word in words if word)
 
 
 def _claimed(subject: Optimizer, rule: Rule, convention: Convention) -> dict[str, Any]:
@@ -174,7 +183,9 @@ class RuleLaw:
         best: tuple[Dialect, _Comparison] | None = None
         for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
             comparison = self._compare(trajectory, options, dialect)
-            if comparison.step == 0:
+            # What leaves more unexamined than the accepted dialect did explains nothing.
+            explains = dialect.standing == "accepted" or best is None or comparison.examined >= best[1].examined
+            if comparison.step == 0 and explains:
                 return self._finding(dialect, comparison, best, trajectory, plain=number == 0)
             if dialect.standing == "accepted" and (best is None or comparison.later_than(best[1])):
                 best = (dialect, comparison)
@@ -190,15 +201,18 @@ class RuleLaw:
                 return
             first = first or dialect
             for shared in clocks:
-                words = dialect.words + ", one step count for all parameters" if shared else dialect.words
-                yield replace(dialect, shared_clock=shared, words=words)
+                yield replace(dialect, shared_clock=True, distinct=_joined(dialect.distinct, _CLOCK)) if shared else dialect
         if first is not None and explain:
             from genverify.formulas.optimizer_slips import slips
 
+            own = self._own()
+            for name in {**_canonical(self.about, self.claimed), **options}:
+                if name in own and values[name] != own[name]:
+                    yield replace(first, standing="slip", distinct=f"{name}, which is ignored", ignored=(name,))
             yield from slips(first, values)
 
     def _compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
-        values = self.values(options)
+        values = {**self.values(options), **{name: self._own()[name] for name in dialect.ignored}}
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
         stream = trajectory.stream
         expected, allowed = dialect.make(values).follow(
@@ -223,7 +237,8 @@ class RuleLaw:
         unknown: bool = False,
     ) -> Finding:
         found = Finding(
-            standing="" if unknown else dialect.standing, words=dialect.words, plain=plain, choices=dict(dialect.choices),
+            standing="" if unknown else dialect.standing, words=dialect.words, distinct=dialect.distinct, plain=plain,
+            choices=dict(dialect.choices),
             examined=comparison.examined, ratio=comparison.ratio,
         )  # fmt: skip
         if nearest_accepted is None or (not unknown and dialect.standing == "accepted"):

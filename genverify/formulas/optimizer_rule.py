@@ -66,7 +66,10 @@ class Hyper:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """A choice on every axis, or a slip that stands on none."""
+    """A choice on every axis, or a slip that stands on none.
+
+    `distinct` names what is not the rule's own first choice; `ignored` are hyperparameters that it does not heed.
+    """
 
     choices: Mapping[str, str]
     standing: str
@@ -74,6 +77,8 @@ class Dialect:
     make: Callable[[Mapping[str, Any]], Recurrence]
     shared_clock: bool = False
     source: str = ""
+    distinct: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,19 +162,23 @@ class Rule:
         good = [[one for one in values if one[2] == "accepted"] for values in options]
         for combination in itertools.product(*good):
             yield self._dialect(combination, hyper)
+        away = []
         for combination in itertools.product(*options):
             departures = sum(standing != "accepted" for _, _, standing in combination)
             if departures == 1 or (whole and departures > 1):
-                yield self._dialect(combination, hyper)
+                away.append((departures, self._dialect(combination, hyper)))
+        yield from (one for _, one in sorted(away, key=lambda pair: (pair[0], pair[1].standing)))
 
     def _dialect(self, combination: tuple[tuple[Axis, Value, str], ...], hyper: Mapping[str, Any]) -> Dialect:
         standings = [standing for _, _, standing in combination]
         worst = "slip" if "slip" in standings else "recognised" if "recognised" in standings else "accepted"
         choices = {axis.name: value.name for axis, value, _ in combination}
         away = [value for _, value, standing in combination if standing == "recognised"]
+        strange = [v for axis, v, standing in combination if standing != "accepted" or v is not axis.values[0]]
         return Dialect(
             choices=choices, standing=worst, words=", ".join(v.words for _, v, _ in combination if v.words),
             make=lambda flags: self.build(choices, {**hyper, **flags}), source="; ".join(v.source for v in away if v.source),
+            distinct=", ".join(v.words for v in strange if v.words),
         )  # fmt: skip
 
 

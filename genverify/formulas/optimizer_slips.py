@@ -34,7 +34,7 @@ def slips(around: Dialect, values: Mapping[str, Any]) -> Iterator[Dialect]:
         turns["a step count that begins at 0 (t - 1 for t)"] = lambda r: r.replace(t=t - 1)
         turns["a step count that is ahead (t + 1 for t)"] = lambda r: r.replace(t=t + 1)
     for words, turn in turns.items():
-        yield replace(around, standing="slip", words=words, make=_turned(around, turn), choices={**around.choices, "slip": words})
+        yield replace(around, standing="slip", distinct=words, make=_turned(around, turn))
 
 
 def _turned(around: Dialect, turn: _Turn) -> Callable[[Mapping[str, Any]], Recurrence]:

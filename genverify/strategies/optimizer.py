@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["SHAPES"]
 
 SHAPES = ((1,), (), (3,), (2, 2), (3, 1))
-# Sizes of a gradient; their squares stay inside float32, or vanish beside any ε.
-_SIZES = (1.0, 0.5, 2.0, 0.1, 3.0, 10.0, 1e-3, 1e-8, 1e-30, 1e6)
-_STARTS = (0.0, 1.0, -1.0, 0.5, -2.0, 100.0)
+# Sizes of a gradient; their squares stay inside float32, or vanish beside any ε. The simplest come first.
+_SIZES = tuple(
+    sign * size * digit
+    for size in (1.0, 0.1, 10.0, 1e-3, 1e-8, 1e6, 1e-30)
+    for digit in (1.0, 1.5, 2.25, 3.0)
+    for sign in (1.0, -1.0)
+)
+# Entries of one gradient relative to each other.
+_PROFILES = ((1.0, 1.0, 1.0, 1.0), (1.0, -0.5, 2.0, 0.75), (1.0, 1e-8, -3.0, 1e-4), (1.0, 0.0, -1.0, 1e3))
+_STARTS = ((0.0, 0.0), (1.0, 0.0), (1.0, -2.0), (0.5, 100.0))
 _PATTERNS = ("free", "constant", "alternating", "shrinking", "burst", "sparse", "growing")
 _SHORT = 5
 
@@ -41,17 +48,12 @@ def _factors(pattern: str, steps: int, rate: float) -> Tensor:
 def _gradients(draw: DrawFn, shape: tuple[int, ...], steps: int, dtype: torch.dtype) -> Tensor:
     from hypothesis import strategies as st
 
-    numel = max(1, int(torch.Size(shape).numel()))
-    signed = st.tuples(st.sampled_from(_SIZES), st.integers(1, 9), st.booleans())
-
-    def number() -> float:
-        size, digit, negative = draw(signed)
-        return (-1.0 if negative else 1.0) * size * (1.0 + (digit - 1) / 8.0)
-
+    numel = torch.Size(shape).numel()
     pattern = draw(st.sampled_from(_PATTERNS))
-    base = torch.tensor([number() for _ in range(numel)], dtype=torch.float64)
-    factors = _factors(pattern, steps, draw(st.sampled_from((0.5, 0.9))))
-    stream = factors[:, None] * base
+    profile = draw(st.sampled_from(_PROFILES)) if numel > 1 else (1.0,)
+    base = draw(st.sampled_from(_SIZES)) * torch.tensor(profile[:numel], dtype=torch.float64)
+    rate = draw(st.sampled_from((0.5, 0.9))) if pattern in ("shrinking", "growing") else 0.5
+    stream = _factors(pattern, steps, rate)[:, None] * base
     if pattern == "free":
         for k in range(1, min(steps, 4)):
             stream[k:] *= draw(st.sampled_from((1.0, -1.0, 0.25, 0.0, 3.0)))
@@ -73,22 +75,37 @@ def _options(draw: DrawFn, subject: Any) -> dict[str, Any]:  # noqa: ANN401
     return found
 
 
-def _dtypes(subject: Any) -> tuple[torch.dtype, ...]:  # noqa: ANN401
-    return (torch.float64, torch.float64, torch.float32)
-
-
-def _case(draw: DrawFn, subject: Any, longest: int, *, fewest: int = 1, options: bool = True, gaps: bool = False) -> Case:  # noqa: ANN401, E501
+def _case(
+    draw: DrawFn,
+    subject: Any,  # noqa: ANN401 - any optimizer
+    longest: int,
+    *,
+    parameters: int = 1,
+    entries: int = 1,
+    steps: int = 1,
+    gaps: bool = False,
+) -> Case:
+    """A case with at least so many parameters, entries in each, and steps."""
     from hypothesis import strategies as st
 
-    dtype = draw(st.sampled_from(_dtypes(subject)))
-    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=fewest, max_size=3))
-    steps = draw(st.integers(1, min(_SHORT, longest)))
+    dtype = draw(st.sampled_from((torch.float64, torch.float64, torch.float32)))
+    allowed = [shape for shape in SHAPES if torch.Size(shape).numel() >= entries]
+    shapes = draw(st.lists(st.sampled_from(allowed), min_size=parameters, max_size=3))
+    length = draw(st.integers(steps, min(_SHORT, longest)))
     if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
-        steps = draw(st.sampled_from((20, longest)))
+        length = draw(st.sampled_from((20, longest)))
+    return _filled(draw, subject, dtype, shapes, length, gaps)
+
+
+def _filled(
+    draw: DrawFn, subject: Any, dtype: torch.dtype, shapes: list[tuple[int, ...]], steps: int, gaps: bool  # noqa: ANN401
+) -> Case:
+    from hypothesis import strategies as st
+
     parameters, gradients, present = [], [], []
     for shape in shapes:
-        numel = max(1, int(torch.Size(shape).numel()))
-        start = [draw(st.sampled_from(_STARTS)) for _ in range(min(2, numel))]
+        numel = torch.Size(shape).numel()
+        start = draw(st.sampled_from(_STARTS))
         values = torch.tensor(start, dtype=dtype).repeat(numel)[:numel].reshape(shape)
         if len(shape) == 2 and draw(st.booleans()):
             values = values.mT.contiguous().mT  # the same numbers, laid out by columns
@@ -96,8 +113,9 @@ def _case(draw: DrawFn, subject: Any, longest: int, *, fewest: int = 1, options:
         gradients.append(_gradients(draw, shape, steps, dtype))
         present.append(torch.ones(steps, dtype=torch.bool))
     if gaps:
-        for k in range(min(steps, 4)):
+        for k in range(1, min(steps, 4)):
             present[0][k] = draw(st.booleans())
+        present[0][0 if bool(present[0].all()) else steps - 1] = False
     values_of: dict[str, Any] = {"parameters": parameters, "gradients": gradients}
     if gaps:
         values_of["present"] = present
@@ -105,7 +123,7 @@ def _case(draw: DrawFn, subject: Any, longest: int, *, fewest: int = 1, options:
         rates = torch.ones(steps, dtype=torch.float64)
         rates[steps // 2 :] = draw(st.sampled_from((0.5, 0.1, 2.0)))
         values_of["rates"] = rates
-    values_of["options"] = _options(draw, subject) if options else {}
+    values_of["options"] = _options(draw, subject)
     return Case(values=values_of)
 
 
@@ -133,13 +151,25 @@ def short_streams(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN4
     return _composite(subject, _SHORT)
 
 
+@draws_cases("optimizer", "wide")
+def wide_parameters(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """Parameters of at least two entries."""
+    return _composite(subject, _SHORT, entries=2)
+
+
+@draws_cases("optimizer", "interrupted")
+def interrupted(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """At least two steps, so that there is a middle."""
+    return _composite(subject, _SHORT, steps=2)
+
+
 @draws_cases("optimizer", "several")
 def several_parameters(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
     """At least two parameters."""
-    return _composite(subject, _SHORT, fewest=2)
+    return _composite(subject, _SHORT, parameters=2)
 
 
 @draws_cases("optimizer", "gaps")
 def gaps(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
-    """At least two parameters, the first of which sometimes has no gradient."""
-    return _composite(subject, _SHORT, fewest=2, gaps=True)
+    """At least two parameters, the first of which has no gradient at one step or more."""
+    return _composite(subject, _SHORT, parameters=2, steps=2, gaps=True)

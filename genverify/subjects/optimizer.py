@@ -34,15 +34,18 @@ class Convention:
     Attributes:
         name: The convention, for example ``"torch.optim.Optimizer"``.
         start: (parameters, arguments under the implementation's own names) → a session.
+        grouped: (parameters, one mapping of overrides for each, arguments) → a session with one group for each parameter.
         arguments: The implementation's own argument names with their defaults; what has no default maps to `None`.
         fixed: Values that an existing object carries; they are no longer free.
         read: Arguments → the hyperparameters that one built from them shows; None when nothing can be read.
         open_ended: Whether it takes arguments beyond those listed (``**defaults``).
-        capabilities: Which of ``groups``, ``state``, ``closure``, ``none``, ``rate`` it has.
+        capabilities: Which of ``groups``, ``state``, ``closure``, ``none``, ``rate`` it has (rate: the learning rate stands
+            in its parameter groups, where a scheduler writes it).
     """
 
     name: str
     start: Callable[[Sequence[Tensor], Mapping[str, Any]], Session]
+    grouped: Callable[[Sequence[Tensor], Sequence[Mapping[str, Any]], Mapping[str, Any]], Session] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     read: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None

@@ -122,6 +122,7 @@ class Finding:
     Attributes:
         standing: accepted, recognised, slip, or "" when it follows nothing that is known.
         words: The dialect that it follows; of the nearest one when it follows none.
+        distinct: What of that is not the rule's own first choice.
         plain: Whether that is the rule's own first dialect.
         examined: How many increments were compared.
         ratio: The worst |observed - expected| / allowed along what it follows; of the nearest one when it follows none.
@@ -135,6 +136,7 @@ class Finding:
 
     standing: str
     words: str
+    distinct: str
     plain: bool
     examined: int
     ratio: float
@@ -189,9 +191,9 @@ def _flat(parameters: Sequence[Tensor]) -> Tensor:
 
 def _narrowest(session: Session, stream: Stream) -> torch.dtype | None:
     """The narrow dtype in which an implementation keeps its buffers, or gives its parameters back; None when as wide."""
-    sizes = {p.numel() for p in stream.parameters if p.numel() > 1}
+    shapes = {p.shape for p in stream.parameters}
     kept = [*getattr(session, "buffers", lambda: [])()]
-    found = [x.dtype for x in kept if x.is_floating_point() and x.numel() in sizes]
+    found = [x.dtype for x in kept if x.is_floating_point() and x.shape in shapes]
     found += [p.dtype for p in session.parameters if p.is_floating_point()]
     narrow = [d for d in found if torch.finfo(d).eps > torch.finfo(stream.dtype).eps]
     return max(narrow, key=lambda d: torch.finfo(d).eps) if narrow else None
