@@ -64,7 +64,7 @@ def compare(
 
     Shapes: both [rows, …]; `first` is what `compute` returned, where it was called before.
     """
-    a, b = _without_equal_infinities(*(compute() if first is None else first))
+    a, b = _without_equal_infinities(*(one.detach() for one in (compute() if first is None else first)))
     dtype = a.dtype if unit_roundoff(a.dtype) >= unit_roundoff(b.dtype) else b.dtype
     error, size = _rows((a.double() - b.double()).abs()), _rows(a.double().abs() + b.double().abs())
     fine = torch.isfinite(error) & torch.isfinite(size)

@@ -112,7 +112,7 @@ def _against_jacobian(at: Evaluation, x: Tensor, y: Tensor, raw: Any, *, inverse
     compared = _compared(at, x, y, inverse)
     if not compared.examined:
         return inconclusive(compared.problem or "the logabsdet or the Jacobian is not finite here", notes=notes)
-    claim = -read.values if inverse else read.values
+    claim = (-read.values if inverse else read.values).detach()
     if not compared.agrees:
         return _confirmed(at, x, y, claim, truth, compared, notes, inverse=inverse)
     if not bool(truth.any()) and bool(x.any()) and torch.equal(at.forward(x)[0].reshape(x.shape), x):

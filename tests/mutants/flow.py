@@ -183,7 +183,7 @@ class WritesIntoInput(Coupling):
     """`x[:, 2:] *= …` on the caller's tensor."""
 
     def forward(self, x):
-        a, b, s, t = self.parts(x)
+        _, b, s, t = self.parts(x)
         with torch.no_grad():
             x[:, 2:] = b * s.exp() + t
         return x, self.log(s)
