@@ -18,6 +18,7 @@ import genverify as gv
 from genverify.report import Report
 from genverify.report.data import schema
 from genverify.report.files import require_writable, write
+from genverify.report.words import by_subject
 from genverify.verdict import Evidence, Outcome, Rung, Verdict
 
 WORDS = st.text(max_size=8)
@@ -218,3 +219,9 @@ def test_a_path_that_cannot_be_written_is_known_before_the_run(tmp_path):
             require_writable(path)
     require_writable(tmp_path / "report.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_subjects_of_one_name_are_told_apart():
+    report = Report(verdicts=(PASS, PASS, verdict(Outcome.PASS, check="bijection.shape", examined=1)), planned=3)
+    assert [len(group) for group in by_subject(report)] == [1, 2]
+    assert report.to_html().count("<h2>flow") == 2

@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from genverify.errors import UsageError
@@ -85,9 +85,8 @@ def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None
     names = request["checks"] or None
     for name in names or ():
         find_check(name)
-    plan = [(s.label, s.kind, c.name) for s in subjects for c in checks_for(s.kind) if not names or c.name in names]
-    tell("plan", checks=plan)
-    made = {(s.label, s.kind): s for s in subjects}
+    plan = [(one, c.name) for one in subjects for c in checks_for(one.kind) if not names or c.name in names]
+    tell("plan", checks=[(one.label, one.kind, name) for one, name in plan])
 
     def progress(verdict: Verdict, done: int, planned: int) -> None:
         tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=planned)
@@ -100,7 +99,7 @@ def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None
         seed=request["seed"],
         progress=progress,
     )
-    _tell_report(report, made, tell)
+    _tell_report(report, [one for one, _ in plan], tell)
 
 
 def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
@@ -118,19 +117,18 @@ def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  #
     tell("plan", checks=[(subject.label, subject.kind, token.check)])
     settings = {"budget": token.budget, "alpha": token.alpha, "seed": token.seed}
     verdict = replay(request["replay"], subject)
-    _tell_report(
-        Report(verdicts=(verdict,), planned=1, settings=settings), {(subject.label, subject.kind): subject}, tell
-    )
+    _tell_report(Report(verdicts=(verdict,), planned=1, settings=settings), [subject], tell)
 
 
-def _tell_report(report: Report, made: Mapping[tuple[str, str], Subject], tell: Any) -> None:  # noqa: ANN401
+def _tell_report(report: Report, owners: Sequence[Subject], tell: Any) -> None:  # noqa: ANN401
+    """The report; each failure ends in text that declares its subject again and replays it."""
     from genverify.subjects.snippet import snippet
 
     verdicts = tuple(
-        dataclasses.replace(v, snippet=snippet(made[v.subject, v.kind], v.replay))
-        if v.replay and not v.snippet and (v.subject, v.kind) in made
-        else v
-        for v in report
+        dataclasses.replace(verdict, snippet=snippet(owner, verdict.replay))
+        if verdict.replay and not verdict.snippet
+        else verdict
+        for verdict, owner in zip(report, owners, strict=True)
     )
     tell("report", report=dataclasses.replace(report, verdicts=verdicts).to_json())
 

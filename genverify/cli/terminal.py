@@ -14,8 +14,7 @@ from genverify.cli.supervision import Listener, supervise
 from genverify.errors import UsageError
 from genverify.report import Report
 from genverify.report.files import require_writable, write
-from genverify.report.table import by_subject as subjects_table
-from genverify.report.table import closing, show, style, troubles
+from genverify.report.table import closing, show, style, subjects, troubles
 from genverify.report.words import measured, outcome_word
 from genverify.verdict import Verdict
 
@@ -64,7 +63,7 @@ def show_report(report: Report, *, by_subject: bool = False) -> None:
     """Prints a report: on a terminal in its width and colours, in a pipe as plain lines."""
     console = Console() if sys.stdout.isatty() else Console(width=160, color_system=None)
     if by_subject and len({(v.subject, v.kind) for v in report}) > 1:
-        console.print(subjects_table(report))
+        console.print(subjects(report))
         for part in [*troubles(report), *closing(report)]:
             console.print(part, soft_wrap=True)
     else:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from genverify.report.words import TROUBLE, counts_line, details, examined, measured, outcome_word, worst_line
-from genverify.verdict import Verdict
+from genverify.report import words
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,16 +26,11 @@ def fragment(report: Report) -> str:
 
 
 def _render(report: Report, *, whole: bool) -> str:
-    groups: list[tuple[str, str, list[Verdict]]] = []
-    for verdict in report:
-        if not groups or groups[-1][:2] != (verdict.subject, verdict.kind):
-            groups.append((verdict.subject, verdict.kind, []))
-        groups[-1][2].append(verdict)
-    found = [verdict for outcome in TROUBLE for verdict in report if verdict.outcome is outcome]
+    found = [verdict for outcome in words.TROUBLE for verdict in report if verdict.outcome is outcome]
     return _template().render(
-        report=report, whole=whole, groups=groups, troubles=found, counts=counts_line(report),
-        worst=worst_line(report), details=lambda verdict: details(verdict, report.settings), measured=measured,
-        examined=examined, word=outcome_word,
+        report=report, whole=whole, groups=words.by_subject(report), troubles=found, counts=words.counts_line(report),
+        worst=words.worst_line(report), details=lambda verdict: words.details(verdict, report.settings),
+        measured=words.measured, examined=words.examined, word=words.outcome_word,
     )  # fmt: skip
 
 

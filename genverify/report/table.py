@@ -9,13 +9,14 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from genverify.report.words import TROUBLE, counts_line, details, examined, measured, outcome_word, worst_line
+from genverify.report import words
+from genverify.report.words import TROUBLE, counts_line, details, worst_line
 from genverify.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from genverify.report.report import Report
 
-__all__ = ["by_subject", "closing", "renderable", "show", "style", "table", "text", "troubles"]
+__all__ = ["closing", "renderable", "show", "style", "subjects", "table", "text", "troubles"]
 
 STYLES = {
     Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.ERROR: "bold magenta", Outcome.INCONCLUSIVE: "yellow",
@@ -37,18 +38,17 @@ def table(report: Report) -> Table:
     made.add_column("outcome", no_wrap=True)
     made.add_column("evidence", no_wrap=True)
     made.add_column("observed and allowed, or why not", overflow="fold")
-    last = None
-    for verdict in report:
-        name = verdict.subject if (verdict.subject, verdict.kind) != last else ""
-        last = (verdict.subject, verdict.kind)
-        made.add_row(
-            Text(name), Text(verdict.check), Text(outcome_word(verdict), style=style(verdict)),
-            Text(examined(verdict), style="dim"), Text(_one_line(measured(verdict))),
-        )  # fmt: skip
+    for verdicts in words.by_subject(report):
+        for verdict in verdicts:
+            made.add_row(
+                Text(verdict.subject if verdict is verdicts[0] else ""), Text(verdict.check),
+                Text(words.outcome_word(verdict), style=style(verdict)), Text(words.examined(verdict), style="dim"),
+                Text(_one_line(words.measured(verdict))),
+            )  # fmt: skip
     return made
 
 
-def by_subject(report: Report) -> Table:
+def subjects(report: Report) -> Table:
     """One line for each subject: how many of its checks came out how."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     made.add_column("subject", overflow="fold")
@@ -56,19 +56,21 @@ def by_subject(report: Report) -> Table:
     for outcome in Outcome:
         made.add_column(outcome.value.replace("_", " "), justify="right", no_wrap=True)
     made.add_column("worst", overflow="fold")
-    groups: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in report:
-        groups.setdefault((verdict.subject, verdict.kind), []).append(verdict)
-    for (subject, kind), verdicts in groups.items():
+    for verdicts in words.by_subject(report):
         numbers = [sum(v.outcome is outcome for v in verdicts) for outcome in Outcome]
         cells = [Text(str(n or "·"), style=STYLES[o] if n else "dim") for o, n in zip(Outcome, numbers, strict=True)]
         ratio = max((v.evidence.ratio for v in verdicts), default=0.0)
-        made.add_row(Text(subject), Text(kind), *cells, Text(f"{ratio:.2g} of what is allowed" if ratio else ""))
+        made.add_row(
+            Text(verdicts[0].subject),
+            Text(verdicts[0].kind),
+            *cells,
+            Text(f"{ratio:.2g} of what is allowed" if ratio else ""),
+        )
     return made
 
 
-def _one_line(words: str, limit: int = 160) -> str:
-    line = " ".join(words.split())
+def _one_line(long: str, limit: int = 160) -> str:
+    line = " ".join(long.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

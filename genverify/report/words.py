@@ -10,10 +10,23 @@ from genverify.verdict import Outcome, Verdict
 if TYPE_CHECKING:
     from genverify.report.report import Report
 
-__all__ = ["TROUBLE", "counts_line", "details", "measured", "outcome_word", "worst_line"]
+__all__ = ["TROUBLE", "by_subject", "counts_line", "details", "measured", "outcome_word", "worst_line"]
 
 # In the order in which the exit status looks at them.
 TROUBLE = (Outcome.FAIL, Outcome.ERROR, Outcome.INCONCLUSIVE)
+
+
+def by_subject(report: Report) -> list[list[Verdict]]:
+    """The verdicts of each subject; two subjects of one name are told apart, since no check judges a subject twice."""
+    groups: list[list[Verdict]] = []
+    for verdict in report:
+        last = groups[-1] if groups else []
+        same = last and (last[0].subject, last[0].kind) == (verdict.subject, verdict.kind)
+        if same and all(one.check != verdict.check for one in last):
+            last.append(verdict)
+        else:
+            groups.append([verdict])
+    return groups
 
 
 def counts_line(report: Report) -> str:
