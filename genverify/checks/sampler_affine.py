@@ -97,7 +97,9 @@ def affine_in_normals(subject: Sampler, case: Case, tape: Tape) -> Affine | None
     return Affine(offset=offset, matrix=matrix, error=error, points=len(outputs))
 
 
-def affine_gradient(subject: Sampler, case: Case, affine: Affine, weights: tuple[Tensor, Tensor]) -> dict[str, Tensor | None]:
+def affine_gradient(
+    subject: Sampler, case: Case, affine: Affine, weights: tuple[Tensor, Tensor]
+) -> dict[str, Tensor | None]:
     """The gradient, along the sampler's own paths, of ⟨w, b⟩ + ⟨W, A Aᵀ⟩; None for a parameter without one."""
     _, tape = record_draws(subject, case)
     count = affine.matrix.shape[1]

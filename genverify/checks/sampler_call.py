@@ -19,7 +19,17 @@ from genverify.subjects.formula_case import build
 from genverify.subjects.sampler import JointLaw, Sampler
 from genverify.subjects.specification import Layout
 
-__all__ = ["Drawn", "call", "identify", "joint_law", "law_of_raw", "raw_parameters", "record_draws", "sizes_of", "witness"]
+__all__ = [
+    "Drawn",
+    "call",
+    "identify",
+    "joint_law",
+    "law_of_raw",
+    "raw_parameters",
+    "record_draws",
+    "sizes_of",
+    "witness",
+]
 
 _GOLDEN = 0.6180339887498949
 # Pairwise different, so that an axis taken for another shows.
@@ -75,7 +85,7 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
         else:
             positional.append(value)
     before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
-    f = subject.f
+    f: Any = subject.f
     with torch.set_grad_enabled(gradients), subject_code():
         if inspect.isclass(f):
             f = f()
@@ -84,9 +94,10 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
         if not isinstance(output, Tensor):
             output = torch.as_tensor(output)
     changed = tuple(
-        b.parameter for b in subject.match.bound
+        b.parameter
+        for b in subject.match.bound
         if b.argument.name in leaves and not torch.equal(leaves[b.argument.name].detach(), before[b.argument.name])
-    )  # fmt: skip
+    )
     return Drawn(output=output, leaves=leaves, changed=changed)
 
 
@@ -99,9 +110,7 @@ def record_draws(subject: Sampler, case: Case, *, gradients: bool = False) -> tu
 
 def raw_parameters(subject: Sampler, case: Case) -> dict[str, Tensor]:
     """The floating parameters of a case in the subject's parametrisation, in float64."""
-    return {
-        name: value.detach().to(torch.float64) for name, value in case.tensors() if value.is_floating_point()
-    }  # fmt: skip
+    return {name: value.detach().to(torch.float64) for name, value in case.tensors() if value.is_floating_point()}
 
 
 def law_of_raw(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> JointLaw:
@@ -121,7 +130,9 @@ def law_of_raw(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> Joint
             given[name] = forms[name].canonical(case[name])
         elif name in forms and forms[name] is not None:
             default = next(b.default for b in subject.match.bound if b.argument.name == name)
-            given[name] = forms[name].canonical(default) if name == "n" else torch.as_tensor(default, dtype=torch.float64)
+            given[name] = (
+                forms[name].canonical(default) if name == "n" else torch.as_tensor(default, dtype=torch.float64)
+            )
     return subject.named.specification.oracle(**given)
 
 

@@ -30,7 +30,9 @@ def shape(subject: Sampler, case: Case, run: Run) -> Judgement:
     if found != wanted and found != coded:
         if tuple(s for s in found if s != 1) != tuple(s for s in wanted if s != 1):
             return failed(
-                examined=1, quantity="shape", message=f"returned shape {found} where {wanted} was expected: {_meaning(subject)}"
+                examined=1,
+                quantity="shape",
+                message=f"returned shape {found} where {wanted} was expected: {_meaning(subject)}",
             )
         notes.append(f"shape {found} where {wanted} was expected: axes of size 1 apart, the same")
     dtype = drawn.output.dtype

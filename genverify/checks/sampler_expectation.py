@@ -42,13 +42,21 @@ def judge_counted(subject: Sampler, case: Case, run: Run, claimed: JointLaw, tap
         found = expectation(indicator, max_evaluations=run.budget.evaluations)
         if found.method in ("enumeration", "deterministic") and found.converged:
             dtype = next((value.dtype for _, value in case.tensors()), torch.float64)
-            largest = max((float(value.abs().max()) for _, value in case.tensors() if value.is_floating_point()), default=1.0)
+            largest = max(
+                (float(value.abs().max()) for _, value in case.tensors() if value.is_floating_point()), default=1.0
+            )
             allowed = found.error + gamma(_OPERATIONS, dtype) * (1.0 + largest) * torch.ones_like(target)
             return _compare_counts(found.mean, target, allowed, found.evaluations, str(dtype).removeprefix("torch."))
     test = LawTest(
-        functions=lambda values: values, expectations=target, low=0, high=1, resolution=subject.resolution,
-        alpha=run.alpha, beta=run.alpha, max_samples=run.budget.samples,
-    )  # fmt: skip
+        functions=lambda values: values,
+        expectations=target,
+        low=0,
+        high=1,
+        resolution=subject.resolution,
+        alpha=run.alpha,
+        beta=run.alpha,
+        max_samples=run.budget.samples,
+    )
     return _in_sequence(test.run, indicator, run, tape, lambda k: f"P(outcome {k})")
 
 
@@ -86,10 +94,15 @@ def _compare_counts(found: Tensor, target: Tensor, allowed: Tensor, evaluations:
     ratio = gap / allowed
     place = int(ratio.argmax())
     evidence: dict[str, Any] = {
-        "rung": Rung.EXACT, "examined": 1, "quantity": "|probability - claimed|", "observed": float(gap[place]),
-        "allowed": float(allowed[place]), "unit": unit, "figures": {"evaluations": evaluations},
+        "rung": Rung.EXACT,
+        "examined": 1,
+        "quantity": "|probability - claimed|",
+        "observed": float(gap[place]),
+        "allowed": float(allowed[place]),
+        "unit": unit,
+        "figures": {"evaluations": evaluations},
         "guarantee": "every outcome was enumerated",
-    }  # fmt: skip
+    }
     if bool((ratio <= 1).all()):
         return passed(**evidence)
     if place == len(target) - 1:
@@ -116,9 +129,13 @@ def judge_functions(subject: Sampler, case: Case, run: Run, claimed: JointLaw, t
         if found.converged and found.confidence is None:
             return _compare_waves(found, target, call(subject, case).output.dtype)
     test = characteristic_test(
-        claimed.characteristic, w, resolution=subject.resolution, alpha=run.alpha, beta=run.alpha,
+        claimed.characteristic,
+        w,
+        resolution=subject.resolution,
+        alpha=run.alpha,
+        beta=run.alpha,
         max_samples=run.budget.samples,
-    )  # fmt: skip
+    )
     names: Callable[[int], str] = lambda k: f"E {'cos' if k < len(w) else 'sin'}⟨w, x⟩ at frequency {k % len(w)}"  # noqa: E731
     return _in_sequence(test.run, lambda: call(subject, case).output.detach().reshape(-1), run, tape, names)
 
@@ -130,11 +147,16 @@ def _compare_waves(found: Any, target: Tensor, dtype: torch.dtype) -> Judgement:
     gap = (found.mean - target).abs()
     place = int((gap / allowed).argmax())
     evidence: dict[str, Any] = {
-        "rung": Rung.EXACT, "examined": 1, "quantity": "|E exp(i⟨w, x⟩) - claimed|", "observed": float(gap[place]),
-        "allowed": float(allowed[place]), "unit": "absolute", "figures": {"evaluations": found.evaluations, "method": found.method},
-        "guarantee": f"the characteristic function at {len(target) // 2} fixed frequencies, by {found.method}; laws that "
-        "agree there and differ elsewhere are not told apart",
-    }  # fmt: skip
+        "rung": Rung.EXACT,
+        "examined": 1,
+        "quantity": "|E exp(i⟨w, x⟩) - claimed|",
+        "observed": float(gap[place]),
+        "allowed": float(allowed[place]),
+        "unit": "absolute",
+        "figures": {"evaluations": found.evaluations, "method": found.method},
+        "guarantee": f"the characteristic function at {len(target) // 2} fixed frequencies, by {found.method}; laws "
+        "that agree there and differ elsewhere are not told apart",
+    }
     if bool((gap <= allowed).all()):
         return passed(**evidence)
     message = f"a characteristic function of {found.mean[place]:.4g} where the law has {target[place]:.4g}"
@@ -162,11 +184,17 @@ def _in_sequence(
     worst = result.worst
     gap = float((result.estimate - result.target).abs().reshape(-1)[worst])
     evidence: dict[str, Any] = {
-        "rung": Rung.STATISTICAL, "examined": 1, "quantity": f"|{name(worst)} - claimed|", "observed": gap,
-        "allowed": float(result.resolution.reshape(-1)[worst]), "unit": "absolute", "assumption": result.assumption,
-        "guarantee": result.power, "figures": {"n": result.n, "alpha": result.alpha},
+        "rung": Rung.STATISTICAL,
+        "examined": 1,
+        "quantity": f"|{name(worst)} - claimed|",
+        "observed": gap,
+        "allowed": float(result.resolution.reshape(-1)[worst]),
+        "unit": "absolute",
+        "assumption": result.assumption,
+        "guarantee": result.power,
+        "figures": {"n": result.n, "alpha": result.alpha},
         "notes": tuple(f"drawn by {what}, which cannot be replayed" for what in tape.uncontrolled),
-    }  # fmt: skip
+    }
     if result.outcome == "no bias":
         return passed(**evidence)
     if result.outcome == "bias":

@@ -28,7 +28,8 @@ _OPERATIONS = 64
     "sampler.law",
     statement="the draws of one call follow the law that is claimed, jointly: each number, and all rows together",
     source="the law's own; exactly where the output is affine in normal draws, a monotone function of one draw each "
-    "(Devroye 1986, theorem II.2.1), or can be enumerated; else by the expectations of bounded functions (Feuerverger & Mureika 1977)",
+    "(Devroye 1986, theorem II.2.1), or can be enumerated; else by the expectations of bounded "
+    "functions (Feuerverger & Mureika 1977)",
     rung=Rung.EXACT,
     statistical=True,
     before=identify,
@@ -39,9 +40,11 @@ def law(subject: Sampler, case: Case, run: Run) -> Judgement:
     drawn, tape = record_draws(subject, case)
     if not same_shape(drawn.output, claimed):
         return failed(
-            rung=Rung.EXACT, examined=1, quantity="shape",
-            message=f"returned shape {tuple(drawn.output.shape)} where {claimed.shape} was expected, so no law was compared",
-        )  # fmt: skip
+            rung=Rung.EXACT,
+            examined=1,
+            quantity="shape",
+            message=f"returned shape {tuple(drawn.output.shape)} where {claimed.shape} was expected: no law to compare",
+        )
     if not tape.draws and not tape.uncontrolled:
         return failed(rung=Rung.EXACT, examined=1, message="nothing was drawn: the output is not random")
     if claimed.normal:
@@ -61,11 +64,16 @@ def _quantiles(subject: Sampler, case: Case, found: QuantileMap) -> Judgement:
     ratio = torch.where(gap == 0, torch.zeros_like(gap), gap / found.allowed)
     place = int(ratio.nan_to_num(nan=torch.inf).argmax())
     evidence = {
-        "rung": Rung.EXACT, "examined": 1, "quantity": "|F(z) - p|", "observed": float(gap.reshape(-1)[place]),
-        "allowed": float(found.allowed.reshape(-1)[place]), "unit": "probability", "figures": {"evaluations": found.points},
+        "rung": Rung.EXACT,
+        "examined": 1,
+        "quantity": "|F(z) - p|",
+        "observed": float(gap.reshape(-1)[place]),
+        "allowed": float(found.allowed.reshape(-1)[place]),
+        "unit": "probability",
+        "figures": {"evaluations": found.points},
         "guarantee": f"each number is a function of one draw of its own, at {len(gap)} quantiles of it; where it is "
         "monotone between them, its law is the one compared",
-    }  # fmt: skip
+    }
     if bool((ratio <= 1).all()):
         return passed(**evidence)
     wanted, reached = float(found.wanted.reshape(-1)[place]), float(found.reached.reshape(-1)[place])
@@ -130,10 +138,15 @@ def _normal(subject: Sampler, case: Case, claimed: JointLaw, affine: Affine) -> 
             return inconclusive(f"the law's {name} is not finite here")
         place = int(ratio.nan_to_num(nan=torch.inf).argmax())
         evidence = {
-            "rung": Rung.EXACT, "examined": 1, "quantity": f"|{name} - claimed|", "observed": float(gap.reshape(-1)[place]),
-            "allowed": float(allowance_.reshape(-1)[place]), "unit": str(dtype).removeprefix("torch."),
-            "figures": figures, "guarantee": guarantee,
-        }  # fmt: skip
+            "rung": Rung.EXACT,
+            "examined": 1,
+            "quantity": f"|{name} - claimed|",
+            "observed": float(gap.reshape(-1)[place]),
+            "allowed": float(allowance_.reshape(-1)[place]),
+            "unit": str(dtype).removeprefix("torch."),
+            "figures": figures,
+            "guarantee": guarantee,
+        }
         if not bool((ratio <= 1).all()):
             explain = _mean_slip(affine, claimed) if name == "mean" else _covariance_slip(found, claimed)
             message = f"the {name} of the draws is not the law's: {explain}"
@@ -171,7 +184,7 @@ def _covariance_slip(found: Tensor, claimed: JointLaw) -> str:
     if bool(((found - ratio * wanted).abs() <= near).all()):
         if ratio == 0:
             return "it is zero: the noise is missing"
-        return f"it is {ratio:.4g} times the claimed one (the noise is scaled by {ratio ** 0.5:.4g})"
+        return f"it is {ratio:.4g} times the claimed one (the noise is scaled by {ratio**0.5:.4g})"
     square, root = wanted @ wanted, torch.diag(torch.diagonal(wanted).clamp_min(0).sqrt())
     if bool(((found - square).abs() <= near * (1 + wanted.abs().max())).all()):
         return "it is the square of the claimed one: a variance (or covariance) was used where its square root belongs"

@@ -45,7 +45,9 @@ def pathwise(subject: Sampler, case: Case, run: Run) -> Judgement:
     drawn, tape = record_draws(subject, case, gradients=True)
     if not drawn.output.requires_grad or not drawn.leaves:
         if subject.pathwise:
-            return failed(examined=1, rung=Rung.EXACT, message="the draws carry no gradient (drawn under no_grad, or detached)")
+            return failed(
+                examined=1, rung=Rung.EXACT, message="the draws carry no gradient (drawn under no_grad, or detached)"
+            )
         return not_applicable("the draws carry no gradient, and none is claimed")
     claimed = law_of_raw(subject, case, raw_parameters(subject, case))
     if not same_shape(drawn.output, claimed):
@@ -93,12 +95,18 @@ def _along_quantiles(subject: Sampler, case: Case, tape: Tape, found: QuantileMa
             if not bool((gap <= allowed).all()):
                 o, e = float(observed.reshape(-1)[place]), float(value.reshape(-1)[place])
                 return failed(
-                    **here, examined=1, rung=Rung.EXACT, quantity="|∂z/∂θ - exact|", witness=witness(subject, case),
+                    **here,
+                    examined=1,
+                    rung=Rung.EXACT,
+                    quantity="|∂z/∂θ - exact|",
+                    witness=witness(subject, case),
                     message=f"the draws move with {bound.parameter} at {o:.4g} where a fixed quantile moves at {e:.4g}",
-                )  # fmt: skip
+                )
             if here["observed"] * worst["allowed"] >= worst["observed"] * here["allowed"]:
                 worst = here
-    return passed(**worst, examined=1, rung=Rung.EXACT, quantity="|∂z/∂θ - exact|", figures={"evaluations": found.points})
+    return passed(
+        **worst, examined=1, rung=Rung.EXACT, quantity="|∂z/∂θ - exact|", figures={"evaluations": found.points}
+    )
 
 
 def _implicit(subject: Sampler, case: Case, z: Tensor, weight: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
@@ -148,7 +156,8 @@ def _integrated(
         parts = torch.autograd.grad(value, list(drawn.leaves.values()), allow_unused=True)
         missing.difference_update(name for name, part in zip(names, parts, strict=True) if part is not None)
         return tuple(
-            torch.zeros_like(drawn.leaves[name]) if part is None else part for name, part in zip(names, parts, strict=True)
+            torch.zeros_like(drawn.leaves[name]) if part is None else part
+            for name, part in zip(names, parts, strict=True)
         )
 
     result = expectation(one, max_evaluations=run.budget.evaluations)
@@ -183,20 +192,24 @@ def _compare(
             terms, [raw[n] for n in names], wrt=index, dtype=dtype, operations=_OPERATIONS, normwise=matrices
         )
         observed, expected, allowed = found[name], wanted.value, wanted.allowed
+        bound = next(b for b in subject.match.bound if b.argument.name == name)  # type: ignore[union-attr]
         if index in matrices:
-            # A symmetric matrix has one gradient in its symmetric part; which half carries it is a convention.
-            expected = (expected + expected.mT) / 2
-            observed = None if observed is None else (observed + observed.mT) / 2
+            # Off the set of legal matrices a derivative is a convention: of a factor the lower part counts, of a
+            # symmetric matrix the symmetric one.
+            along = torch.tril if bound.form.name == "cholesky" else lambda g: (g + g.mT) / 2
+            expected, observed = along(expected), None if observed is None else along(observed)
             allowed = allowed.max() * torch.ones_like(allowed)
         if spread is not None:
             allowed = allowed + spread[name] + 1e-6 * wanted.magnitude  # what `expectation` was asked for
-        bound = next(b for b in subject.match.bound if b.argument.name == name)  # type: ignore[union-attr]
         if observed is None:
             return failed(
-                examined=1, rung=Rung.EXACT, quantity="|E ∂z/∂θ - exact|", observed=float(expected.abs().max()),
+                examined=1,
+                rung=Rung.EXACT,
+                quantity="|E ∂z/∂θ - exact|",
+                observed=float(expected.abs().max()),
                 allowed=float(allowed.max()),
                 message=f"no gradient reaches {bound.parameter}: it is detached on its way to the draws",
-            )  # fmt: skip
+            )
         gap = (observed - expected).abs()
         ratio = torch.where(gap == 0, torch.zeros_like(gap), gap / allowed)
         place = int(ratio.nan_to_num(nan=torch.inf).argmax())
@@ -204,12 +217,20 @@ def _compare(
         if not bool((ratio <= 1).all()):
             o, e = float(observed.reshape(-1)[place]), float(expected.reshape(-1)[place])
             return failed(
-                **here, examined=1, rung=Rung.EXACT, quantity="|E ∂z/∂θ - exact|", unit=str(dtype).removeprefix("torch."),
-                message=f"along the draws the moments move with {bound.parameter} at {o:.4g} where the law's move at {e:.4g}",
-            )  # fmt: skip
+                **here,
+                examined=1,
+                rung=Rung.EXACT,
+                quantity="|E ∂z/∂θ - exact|",
+                unit=str(dtype).removeprefix("torch."),
+                message=f"along the draws the moments move with {bound.parameter} at {o:.4g}, the law's at {e:.4g}",
+            )
         if here["observed"] * worst["allowed"] >= worst["observed"] * here["allowed"]:
             worst = here
     return passed(
-        **worst, examined=1, rung=Rung.EXACT, quantity="|E ∂z/∂θ - exact|", unit=str(dtype).removeprefix("torch."),
+        **worst,
+        examined=1,
+        rung=Rung.EXACT,
+        quantity="|E ∂z/∂θ - exact|",
+        unit=str(dtype).removeprefix("torch."),
         figures={"evaluations": evaluations},
-    )  # fmt: skip
+    )

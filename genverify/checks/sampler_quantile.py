@@ -85,7 +85,9 @@ def _sources(run: Callable[[Tensor], Tensor], count: int) -> Tensor | None:
     depends = None
     for start in (rotated, 1.0 - rotated):
         still = run(start)
-        moved = torch.stack([run(torch.where(torch.arange(count) == i, 1.0 - start, start)) != still for i in range(count)])
+        moved = torch.stack(
+            [run(torch.where(torch.arange(count) == i, 1.0 - start, start)) != still for i in range(count)]
+        )
         depends = moved if depends is None else depends | moved
     assert depends is not None
     if not bool((depends.sum(0) == 1).all()) or not bool((depends.sum(1) <= 1).all()):
@@ -94,7 +96,7 @@ def _sources(run: Callable[[Tensor], Tensor], count: int) -> Tensor | None:
 
 
 def quantile_map(subject: Sampler, case: Case, claimed: JointLaw, tape: Tape) -> QuantileMap | None:
-    """The map of quantiles, or None where the sampler is not of this form or the law has no such distribution function."""
+    """The map of quantiles, or None where the sampler is not of this form, or the law has no distribution function."""
     count = sum(draw.value.numel() for draw in tape.draws)
     if claimed.cdf is None or tape.uncontrolled or not 0 < count <= _MOST_DRAWS:
         return None

@@ -1,4 +1,4 @@
-"""Named laws that samplers are held against: `law.normal_diagonal`, `law.mvn`, `law.bernoulli`, …"""
+"""Named laws that samplers are held against: `law.normal_diagonal`, `law.mvn`, `law.bernoulli`."""
 
 from __future__ import annotations
 
@@ -30,16 +30,32 @@ _LOCATION = ("mu", "mean", "loc", "m", "means", "mus", "z_mean", "mean_", "locat
 def _rows() -> Argument:
     """How many draws: a number, or a shape; where the subject takes none, one draw for each parameter."""
     as_shape = Domain(
-        name="shape of one axis", low=2, high=3, integral=True, simple=2.0,
+        name="shape of one axis",
+        low=2,
+        high=3,
+        integral=True,
+        simple=2.0,
         make=lambda raw, shape, dtype: (int(raw.round().item()),),
-    )  # fmt: skip
+    )
     forms = (
         Form(
-            name="n", domain=integer(2, 3),
-            aliases=("num_samples", "n_samples", "num", "count", "samples", "n_draws", "num_draws", "batch_size", "N", "k"),
+            name="n",
+            domain=integer(2, 3),
+            aliases=(
+                "num_samples",
+                "n_samples",
+                "num",
+                "count",
+                "samples",
+                "n_draws",
+                "num_draws",
+                "batch_size",
+                "N",
+                "k",
+            ),
         ),
         Form(name="sample_shape", domain=as_shape, aliases=("shape", "size"), canonical=lambda shape: shape[0]),
-    )  # fmt: skip
+    )
     return Argument(name="n", forms=forms, role=Role.OPTION, differentiable=False, default=None)
 
 
@@ -63,9 +79,14 @@ def _elementwise(
         shape, parameters = _repeated(n, *(given[name] for name in names))
         mean, variance = moments(*parameters)
         return JointLaw(
-            shape=shape, mean=mean, covariance=torch.diag(variance), normal=normal,
-            characteristic=lambda w: characteristic(w, *parameters), cdf=lambda z: cdf(z, *parameters), spread=float(variance.detach().mean().sqrt()),
-        )  # fmt: skip
+            shape=shape,
+            mean=mean,
+            covariance=torch.diag(variance),
+            normal=normal,
+            characteristic=lambda w: characteristic(w, *parameters),
+            cdf=lambda z: cdf(z, *parameters),
+            spread=float(variance.detach().mean().sqrt()),
+        )
 
     return joint
 
@@ -76,10 +97,13 @@ def _mvn(*, mean: Tensor, covariance: Tensor, n: int | None = None) -> JointLaw:
     blocks = covariance.expand(*rows.shape[:-1], dim, dim).reshape(-1, dim, dim)
     joint, flat = torch.block_diag(*blocks.unbind(0)), rows.reshape(-1)
     return JointLaw(
-        shape=tuple(rows.shape), mean=flat, covariance=joint, normal=True,
+        shape=tuple(rows.shape),
+        mean=flat,
+        covariance=joint,
+        normal=True,
         characteristic=lambda w: oracle.normal_characteristic(w, flat, joint),
         spread=float(torch.diagonal(joint).detach().mean().sqrt()),
-    )  # fmt: skip
+    )
 
 
 def _bernoulli(*, probs: Tensor, n: int | None = None) -> JointLaw:
@@ -95,11 +119,15 @@ def _categorical(*, probs: Tensor, n: int | None = None) -> JointLaw:
 def _located(name: str, statement: str, source: str, joint: Callable[..., JointLaw], scale: Argument) -> NamedLaw:
     return NamedLaw(
         specification=Specification(
-            name=name, statement=statement, source=source, oracle=joint, sizes=_SIZES,
+            name=name,
+            statement=statement,
+            source=source,
+            oracle=joint,
+            sizes=_SIZES,
             arguments=(any_real(_FIRST[name], "batch latent", *_LOCATION), scale, _rows()),
             layouts=(_BATCHED, _SINGLE, _SCALAR),
         )
-    )  # fmt: skip
+    )
 
 
 _FIRST = {"law.normal_diagonal": "mean", "law.laplace": "loc", "law.gumbel": "loc", "law.logistic": "loc"}
@@ -124,77 +152,130 @@ def _probabilities(axes: str, squash: Callable[[Tensor], Tensor], domain: Domain
 
 def _made() -> list[NamedLaw]:
     johnson = "Johnson, Kotz & Balakrishnan 1995, Continuous Univariate Distributions 2, "
-    loc_scale: list[tuple[str, str, str, Callable[..., Tensor], Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]] = [
-        ("law.laplace", "p(x) = exp(-|x - μ|/b) / 2b", johnson + "chapter 24", oracle.laplace_characteristic, oracle.laplace_cdf,
-         lambda m, b: (m, 2 * b**2)),
-        ("law.gumbel", "P(X ≤ x) = exp(-exp(-(x - μ)/β))", johnson + "chapter 22", oracle.gumbel_characteristic, oracle.gumbel_cdf,
-         lambda m, b: (m + oracle.EULER * b, (math.pi * b) ** 2 / 6)),
-        ("law.logistic", "P(X ≤ x) = 1/(1 + exp(-(x - μ)/s))", johnson + "chapter 23", oracle.logistic_characteristic, oracle.logistic_cdf,
-         lambda m, s: (m, (math.pi * s) ** 2 / 3)),
-    ]  # fmt: skip
+    loc_scale: list[
+        tuple[str, str, str, Callable[..., Tensor], Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]
+    ] = [
+        (
+            "law.laplace",
+            "p(x) = exp(-|x - μ|/b) / 2b",
+            johnson + "chapter 24",
+            oracle.laplace_characteristic,
+            oracle.laplace_cdf,
+            lambda m, b: (m, 2 * b**2),
+        ),
+        (
+            "law.gumbel",
+            "P(X ≤ x) = exp(-exp(-(x - μ)/β))",
+            johnson + "chapter 22",
+            oracle.gumbel_characteristic,
+            oracle.gumbel_cdf,
+            lambda m, b: (m + oracle.EULER * b, (math.pi * b) ** 2 / 6),
+        ),
+        (
+            "law.logistic",
+            "P(X ≤ x) = 1/(1 + exp(-(x - μ)/s))",
+            johnson + "chapter 23",
+            oracle.logistic_characteristic,
+            oracle.logistic_cdf,
+            lambda m, s: (m, (math.pi * s) ** 2 / 3),
+        ),
+    ]
     made = [
         _located(name, statement, source, _elementwise(characteristic, cdf, moments, "loc", "scale"), _scale())
         for name, statement, source, characteristic, cdf, moments in loc_scale
     ]
     normal = _elementwise(
-        lambda w, m, s: oracle.normal_characteristic(w, m, torch.diag(s**2)), oracle.normal_cdf, lambda m, s: (m, s**2),
-        "mean", "std", normal=True,
-    )  # fmt: skip
+        lambda w, m, s: oracle.normal_characteristic(w, m, torch.diag(s**2)),
+        oracle.normal_cdf,
+        lambda m, s: (m, s**2),
+        "mean",
+        "std",
+        normal=True,
+    )
     made.append(
         _located(
-            "law.normal_diagonal", "x = μ + σ ε, ε ~ N(0, I), independent over all numbers", "Kingma & Welling 2014, section 2.4",
-            normal, positive_scale("std", "batch latent"),
+            "law.normal_diagonal",
+            "x = μ + σ ε, ε ~ N(0, I), independent over all numbers",
+            "Kingma & Welling 2014, section 2.4",
+            normal,
+            positive_scale("std", "batch latent"),
         )
-    )  # fmt: skip
+    )
     return [*made, *_further()]
 
 
 def _further() -> list[NamedLaw]:
     rate = Argument(
-        name="rate", axes="batch latent",
-        forms=(Form(name="rate", domain=positive(), aliases=("lambd", "lam", "lmbda", "lambda_")),
-               Form(name="scale", domain=positive(), aliases=("mean", "beta"), canonical=torch.reciprocal)),
-    )  # fmt: skip
-    exponential = _elementwise(oracle.exponential_characteristic, oracle.exponential_cdf, lambda r: (1 / r, 1 / r**2), "rate")
+        name="rate",
+        axes="batch latent",
+        forms=(
+            Form(name="rate", domain=positive(), aliases=("lambd", "lam", "lmbda", "lambda_")),
+            Form(name="scale", domain=positive(), aliases=("mean", "beta"), canonical=torch.reciprocal),
+        ),
+    )
+    exponential = _elementwise(
+        oracle.exponential_characteristic, oracle.exponential_cdf, lambda r: (1 / r, 1 / r**2), "rate"
+    )
     uniform = _elementwise(
         oracle.uniform_characteristic, oracle.uniform_cdf, lambda a, b: ((a + b) / 2, (b - a) ** 2 / 12), "low", "high"
     )
     three = (_BATCHED, _SINGLE, _SCALAR)
     made = [
         Specification(
-            name="law.mvn", statement="x ~ N(μ, Σ), rows independent", source="Anderson 2003, section 2.3", oracle=_mvn,
+            name="law.mvn",
+            statement="x ~ N(μ, Σ), rows independent",
+            source="Anderson 2003, section 2.3",
+            oracle=_mvn,
             arguments=(any_real("mean", "batch dim", *_LOCATION), scale_matrix("covariance", "batch dim dim"), _rows()),
-            layouts=(_SINGLE, _BATCHED), sizes=_SIZES,
+            layouts=(_SINGLE, _BATCHED),
+            sizes=_SIZES,
         ),
         Specification(
-            name="law.exponential", statement="p(x) = λ exp(-λx)", oracle=exponential, sizes=_SIZES, layouts=three,
+            name="law.exponential",
+            statement="p(x) = λ exp(-λx)",
+            oracle=exponential,
+            sizes=_SIZES,
+            layouts=three,
             source="Johnson, Kotz & Balakrishnan 1994, Continuous Univariate Distributions 1, chapter 19",
             arguments=(rate, _rows()),
         ),
         Specification(
-            name="law.uniform", statement="p(x) = 1/(b - a) on (a, b)", oracle=uniform, sizes=_SIZES, layouts=three,
+            name="law.uniform",
+            statement="p(x) = 1/(b - a) on (a, b)",
+            oracle=uniform,
+            sizes=_SIZES,
+            layouts=three,
             source="Johnson, Kotz & Balakrishnan 1995, Continuous Univariate Distributions 2, chapter 26",
             arguments=(
                 plain("low", "batch latent", real(low=-2.0, high=-0.25), ("a", "lo", "min", "minval")),
-                plain("high", "batch latent", real(low=0.25, high=2.0), ("b", "hi", "max", "maxval")), _rows(),
+                plain("high", "batch latent", real(low=0.25, high=2.0), ("b", "hi", "max", "maxval")),
+                _rows(),
             ),
         ),
-    ]  # fmt: skip
+    ]
     counted = [
         Specification(
-            name="law.bernoulli", statement="P(X = 1) = p, P(X = 0) = 1 - p, independent", oracle=_bernoulli,
-            source="Johnson, Kemp & Kotz 2005, Univariate Discrete Distributions, section 3.1", layouts=three,
-            arguments=(_probabilities("batch latent", torch.sigmoid, unit_interval()), _rows()), sizes=_SIZES,
+            name="law.bernoulli",
+            statement="P(X = 1) = p, P(X = 0) = 1 - p, independent",
+            oracle=_bernoulli,
+            source="Johnson, Kemp & Kotz 2005, Univariate Discrete Distributions, section 3.1",
+            layouts=three,
+            arguments=(_probabilities("batch latent", torch.sigmoid, unit_interval()), _rows()),
+            sizes=_SIZES,
         ),
         Specification(
-            name="law.categorical", statement="P(X = k) = p_k, rows independent", oracle=_categorical, sizes=_SIZES,
+            name="law.categorical",
+            statement="P(X = k) = p_k, rows independent",
+            oracle=_categorical,
+            sizes=_SIZES,
             source="Johnson, Kotz & Balakrishnan 1997, Discrete Multivariate Distributions, chapter 35",
             arguments=(
-                _probabilities("batch outcomes", lambda x: torch.softmax(x, -1), simplex()), _rows(),
+                _probabilities("batch outcomes", lambda x: torch.softmax(x, -1), simplex()),
+                _rows(),
             ),
             layouts=(_BATCHED, _SINGLE),
         ),
-    ]  # fmt: skip
+    ]
     return [NamedLaw(specification=s) for s in made] + [NamedLaw(specification=s, discrete=True) for s in counted]
 
 
@@ -214,9 +295,10 @@ def find_law(name: str) -> NamedLaw:
     """
     if name not in _REGISTRY:
         raise UsageError(
-            given=f"law {name!r}" if name else "a Sampler without law=", expected="a named law",
+            given=f"law {name!r}" if name else "a Sampler without law=",
+            expected="a named law",
             do=nearest(name, all_laws()),
-        )  # fmt: skip
+        )
     return _REGISTRY[name]
 
 
@@ -234,7 +316,9 @@ def introduce(subject: Sampler) -> Sampler:
     known = [argument.name for argument in law.specification.arguments]
     for name in subject.at:
         if name not in known:
-            raise UsageError(given=f"parameter {name!r} in at=", expected=f"one of {subject.law}", do=nearest(name, known))
+            raise UsageError(
+                given=f"parameter {name!r} in at=", expected=f"one of {subject.law}", do=nearest(name, known)
+            )
     layouts = [one.name for one in law.specification.layouts]
     if subject.layout and subject.layout not in layouts:
         raise UsageError(

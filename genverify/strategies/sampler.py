@@ -17,20 +17,20 @@ from genverify.subjects.sampler import Sampler
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["sampler_cases"]
+__all__ = ["sampler_cases", "spread_numbers"]
 
 # Numbers are drawn without repetition from a grid in this order: coprime steps, so that small indices lie far apart.
 _GRID, _STEP = 31, 12
 
 
-def spread_numbers(draw: DrawFn, domain: Domain, count: int) -> torch.Tensor:
-    """Distinct numbers of a domain's moderate range (repeated only where it has too few)."""
+def spread_numbers(draw: DrawFn, domain: Domain, count: int, place: int = 0) -> torch.Tensor:
+    """Distinct numbers of a domain's moderate range, repeated only where it has too few; `place` shifts the simplest."""
     if domain.integral:
         low, high = int(domain.low), int(domain.high)
         return torch.tensor([draw(st.integers(low, high)) for _ in range(count)], dtype=torch.float64)
     unique = count <= _GRID
     drawn = draw(st.lists(st.integers(0, _GRID - 1), min_size=count, max_size=count, unique=unique))
-    share = [((index * _STEP + 7) % _GRID + 0.5) / _GRID for index in drawn]
+    share = [((index * _STEP + 7 * place + 7) % _GRID + 0.5) / _GRID for index in drawn]
     return torch.tensor([domain.low + (domain.high - domain.low) * x for x in share], dtype=torch.float64)
 
 
@@ -41,14 +41,20 @@ def sampler_cases(subject: Sampler, run: Run) -> SearchStrategy[Case]:
     layout, dtype = subject.memory["layout"], subject.memory["dtype"]
     known = subject.named.specification
     axes = {axis for argument in known.arguments for axis in layout.axes(argument)}
+    places = {argument.name: place for place, argument in enumerate(known.arguments)}
 
     @st.composite
     def cases(draw: DrawFn) -> Case:
         sizes = {axis: draw(st.sampled_from(known.sizes.get(axis, (2, 1)))) for axis in sorted(axes)}
         # Only the match of the subject is read, which a Sampler has as a Formula has.
         return build(
-            cast(Any, subject), layout, sizes, dtype, lambda name, domain, count: spread_numbers(draw, domain, count),
-            leave=lambda name: False, seed=draw(st.integers(0, 3)),
-        )  # fmt: skip
+            cast(Any, subject),
+            layout,
+            sizes,
+            dtype,
+            lambda name, domain, count: spread_numbers(draw, domain, count, places[name]),
+            leave=lambda name: False,
+            seed=draw(st.integers(0, 3)),
+        )
 
     return cases()

@@ -94,7 +94,7 @@ class GradientEstimator(Subject):
     memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
 
     def named_arguments(self) -> dict[str, Any]:
-        """The arguments of `at` by name; positional ones are called #0, #1, …"""
+        """The arguments of `at` by name; positional ones are called #0, #1, and so on."""
         if isinstance(self.at, Mapping):
             return dict(self.at)
         given = self.at if isinstance(self.at, (list, tuple)) and not isinstance(self.at, torch.Size) else (self.at,)

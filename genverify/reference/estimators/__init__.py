@@ -1,0 +1,1 @@
+"""Gradient estimators, as plainly as they can be written."""
