@@ -30,6 +30,9 @@ TOYS = """
     def leaves(x):
         os._exit(5)
 
+    def exits(x):
+        raise SystemExit(6)
+
     def chatty(x):
         print("printed in a call")
         os.write(1, b"written past Python")
@@ -134,6 +137,11 @@ def test_a_hang_is_an_error_that_names_the_timeout_and_the_line(toys, capfd):
 def test_a_process_that_ends_itself_is_an_error(toys, capfd):
     assert run("check", "toys.py:leaves", "--as", "toy") == 3
     assert "ended with exit status 5, during toy.square" in capfd.readouterr().out
+
+
+def test_a_subject_that_calls_exit_does_not_end_the_run_in_silence(toys, capfd):
+    assert run("check", "toys.py:exits", "--as", "toy", "--check", "toy.square") in (1, 3)
+    assert "SystemExit: 6" in capfd.readouterr().out
 
 
 @pytest.fixture

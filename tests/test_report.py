@@ -221,6 +221,15 @@ def test_a_path_that_cannot_be_written_is_known_before_the_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_notes_of_a_pass_are_told_once_for_a_subject():
+    note = ("changed and put back: torch's default dtype",)
+    twice = (verdict(Outcome.PASS, notes=note, examined=1), verdict(Outcome.PASS, check="b", notes=note, examined=1))
+    report = Report(verdicts=twice, planned=2)
+    assert str(report).count("torch's default dtype") == 1
+    assert "note: flow: changed and put back: torch's default dtype (in 2 checks)" in str(report)
+    assert "in 2 checks" in report.to_html()
+
+
 def test_two_subjects_of_one_name_are_told_apart():
     report = Report(verdicts=(PASS, PASS, verdict(Outcome.PASS, check="bijection.shape", examined=1)), planned=3)
     assert [len(group) for group in by_subject(report)] == [1, 2]

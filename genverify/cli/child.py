@@ -48,7 +48,9 @@ def main() -> None:
         import traceback
 
         traceback.print_exc()
-        tell("fault", message=f"{type(error).__name__}: {error}")
+        # SystemExit and KeyboardInterrupt come from the subject: this process has no terminal, and ends itself below.
+        whose = "genverify itself failed" if isinstance(error, Exception) else "the subject tried to end the process"
+        tell("fault", message=f"{whose}: {type(error).__name__}: {error}")
     events.flush()
     sys.stderr.flush()
     # A subject's threads and exit hooks have nothing to add, and must not keep the process.

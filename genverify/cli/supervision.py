@@ -110,7 +110,7 @@ def _converse(
         ready = True
         _hear(json.loads(line), answer, listener)
         if answer.report is not None or answer.text or answer.fault:
-            return f"genverify itself failed: {answer.fault}" if answer.fault else ""
+            return answer.fault
 
 
 def _read(stream: IO[bytes], lines: queue.Queue[bytes]) -> None:

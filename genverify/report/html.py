@@ -31,6 +31,7 @@ def _render(report: Report, *, whole: bool) -> str:
         report=report, whole=whole, groups=words.by_subject(report), troubles=found, counts=words.counts_line(report),
         worst=words.worst_line(report), details=lambda verdict: words.details(verdict, report.settings),
         measured=words.measured, examined=words.examined, word=words.outcome_word,
+        notes=words.remarks(report),
     )  # fmt: skip
 
 

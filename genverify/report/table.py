@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genverify.report import words
-from genverify.report.words import TROUBLE, counts_line, details, worst_line
+from genverify.report.words import TROUBLE, counts_line, details, remarks, worst_line
 from genverify.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def troubles(report: Report) -> list[Text]:
 def closing(report: Report) -> list[Text]:
     """Notes, the worst measurement and the counts."""
     worst = worst_line(report)
-    notes = [Text(f"note: {note}") for note in report.notes]
+    notes = [Text(f"note: {note}") for note in remarks(report)]
     return [Text(""), *notes, *([Text(worst)] if worst else []), Text(counts_line(report), style="bold")]
 
 

@@ -10,7 +10,7 @@ from genverify.verdict import Outcome, Verdict
 if TYPE_CHECKING:
     from genverify.report.report import Report
 
-__all__ = ["TROUBLE", "by_subject", "counts_line", "details", "measured", "outcome_word", "worst_line"]
+__all__ = ["TROUBLE", "by_subject", "counts_line", "details", "measured", "outcome_word", "remarks", "worst_line"]
 
 # In the order in which the exit status looks at them.
 TROUBLE = (Outcome.FAIL, Outcome.ERROR, Outcome.INCONCLUSIVE)
@@ -76,6 +76,20 @@ def details(verdict: Verdict, settings: Mapping[str, object]) -> str:
         text = text.replace(token, f"replay: {command} --check {verdict.check} --replay {verdict.replay}")
     # The snippet stands at the margin: what is copied from a terminal must run as it is.
     return f"{text}\n     in Python:\n{verdict.snippet}" if verdict.snippet else text
+
+
+def remarks(report: Report) -> list[str]:
+    """The report's own notes, and those of verdicts that are not told in full; each once for a subject."""
+    checks: dict[tuple[str, str], list[str]] = {}
+    for verdict in report:
+        for note in verdict.evidence.notes if verdict.outcome not in TROUBLE else ():
+            checks.setdefault((verdict.subject, note), []).append(verdict.check)
+    told = [f"{subject}: {note} ({_these(names)})" for (subject, note), names in checks.items()]
+    return [*report.notes, *told]
+
+
+def _these(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"in {len(names)} checks"
 
 
 def worst_line(report: Report) -> str:
