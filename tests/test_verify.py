@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import genverify as gv
@@ -169,3 +172,11 @@ def test_a_token_of_another_kind_is_refused():
 
     with pytest.raises(gv.UsageError, match="kind 'toy'"):
         gv.replay(token, Other(square))
+
+
+def test_the_face_is_the_function_whichever_module_was_imported_first():
+    code = (
+        "import genverify.verify, genverify as gv; assert not hasattr(gv.verify, '__path__'); gv.verify([], alpha=2.0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "UsageError: got alpha=2.0" in done.stderr
