@@ -181,15 +181,26 @@ class RuleLaw:
     def judge(self, trajectory: Trajectory, options: Mapping[str, Any], *, explain: bool = True) -> Finding:
         """Which dialect the trajectory follows; accepted ones first, and others only to `explain`."""
         best: tuple[Dialect, _Comparison] | None = None
+        told: list[tuple[Dialect, _Comparison]] = []
         for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
-            comparison = self._compare(trajectory, options, dialect)
+            comparison = self.compare(trajectory, options, dialect)
             # What leaves more unexamined than the accepted dialect did explains nothing.
             explains = dialect.standing == "accepted" or best is None or comparison.examined >= best[1].examined
+            if told and dialect.standing != told[0][0].standing:
+                break
             if comparison.step == 0 and explains:
-                return self._finding(dialect, comparison, best, trajectory, plain=number == 0)
+                if dialect.standing == "accepted":
+                    return self._finding(dialect, comparison, best, trajectory, plain=number == 0)
+                told.append((dialect, comparison))
+                if dialect.standing == "slip":
+                    break
             if dialect.standing == "accepted" and (best is None or comparison.later_than(best[1])):
                 best = (dialect, comparison)
         assert best is not None, "a rule has an accepted dialect"
+        if told:
+            names = list(dict.fromkeys(one.distinct for one, _ in told))[:3]
+            first = replace(told[0][0], distinct=" or ".join(names))
+            return self._finding(first, told[0][1], best, trajectory, plain=False)
         return self._finding(best[0], best[1], best, trajectory, plain=False, unknown=True)
 
     def _candidates(self, trajectory: Trajectory, options: Mapping[str, Any], explain: bool) -> Iterator[Dialect]:
@@ -211,7 +222,8 @@ class RuleLaw:
                     yield replace(first, standing="slip", distinct=f"{name}, which is ignored", ignored=(name,))
             yield from slips(first, values)
 
-    def _compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
+    def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
+        """The trajectory beside what that dialect expects of it."""
         values = {**self.values(options), **{name: self._own()[name] for name in dialect.ignored}}
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
         stream = trajectory.stream
@@ -224,7 +236,7 @@ class RuleLaw:
     def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
         """How far a sensible implementation's increments may be from exact ones, [T, n]; from the rule's own dialect."""
         dialect = next(iter(self.about.dialects(self.values(options), self.words)))
-        return self._compare(trajectory, options, dialect).allowed
+        return self.compare(trajectory, options, dialect).allowed
 
     def _finding(
         self,

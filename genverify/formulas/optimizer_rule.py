@@ -68,7 +68,7 @@ class Hyper:
 class Dialect:
     """A choice on every axis, or a slip that stands on none.
 
-    `distinct` names what is not the rule's own first choice; `ignored` are hyperparameters that it does not heed.
+    `distinct` names what is not accepted or, in an accepted dialect, not the rule's own first choice; `ignored` are hyperparameters that it does not heed.
     """
 
     choices: Mapping[str, str]
@@ -174,7 +174,9 @@ class Rule:
         worst = "slip" if "slip" in standings else "recognised" if "recognised" in standings else "accepted"
         choices = {axis.name: value.name for axis, value, _ in combination}
         away = [value for _, value, standing in combination if standing == "recognised"]
-        strange = [v for axis, v, standing in combination if standing != "accepted" or v is not axis.values[0]]
+        strange = [v for _, v, standing in combination if standing != "accepted"]
+        if not strange:
+            strange = [v for axis, v, _ in combination if v is not axis.values[0]]
         return Dialect(
             choices=choices, standing=worst, words=", ".join(v.words for _, v, _ in combination if v.words),
             make=lambda flags: self.build(choices, {**hyper, **flags}), source="; ".join(v.source for v in away if v.source),

@@ -1,0 +1,182 @@
+"""Which rule, in which dialect, does somebody's optimizer follow? Or: at which step does the nearest part company?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from genverify.adapters.adapter import adapt
+from genverify.errors import SubjectRaised, UsageError
+from genverify.formulas.optimizer import RuleLaw, introduce
+from genverify.formulas.optimizer_rule import Dialect
+from genverify.formulas.optimizer_rules import RULES, find_rule
+from genverify.subjects.optimizer import Optimizer
+from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive
+
+__all__ = ["Identification", "identify"]
+
+_STEPS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identification:
+    """What an optimizer was found to follow.
+
+    Attributes:
+        subject: How it is called.
+        rule: The rule that it follows, or the nearest one; ``optimizer.adam``, say.
+        words: The dialect in words.
+        choices: The dialect as axis → value.
+        standing: accepted, recognised or slip; "" when it follows nothing that is known.
+        hyper: The hyperparameters with which it does.
+        others: Further rules that its trajectory cannot be told from.
+        finding: The comparison with the nearest rule when it follows none.
+    """
+
+    subject: str
+    rule: str
+    words: str
+    choices: Mapping[str, str]
+    standing: str
+    hyper: Mapping[str, Any]
+    others: tuple[str, ...] = ()
+    finding: Finding | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it follows a legitimate convention."""
+        return self.standing in ("accepted", "recognised")
+
+    def __str__(self) -> str:
+        name = self.rule.removeprefix("optimizer.")
+        values = ", ".join(f"{key}={value!r}" for key, value in self.hyper.items())
+        if self.known:
+            also = f"; the same as {', '.join(self.others)} here" if self.others else ""
+            aside = "" if self.standing == "accepted" else " (recognised: not what that name stands for)"
+            return f"{self.subject}: {name}: {self.words or 'the rule itself'}{aside}, with {values}{also}"
+        slip = f"; probably {self.words}" if self.standing == "slip" else ""
+        found = self.finding
+        assert found is not None
+        return (
+            f"{self.subject}: follows no rule that is known; the nearest is {name}{slip}, from which it parts at step "
+            f"{found.step}, {found.where}: moved by {found.observed - found.before:.9g}, "
+            f"{name} moves it by {found.expected - found.before:.9g} (with {values})"
+        )
+
+
+def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identification:  # noqa: ANN401
+    """Names the rule and dialect that an optimizer follows, or the first step where the nearest parts company.
+
+    Args:
+        optimizer: A class, instance, factory or update function, or an Optimizer subject.
+        rule: Look at this rule only.
+        hyper: Hyperparameters to build it with; others are read from it.
+
+    Raises:
+        UsageError: No adapter knows the object, it cannot be built, or there is no such rule.
+
+    >>> str(identify(torch.optim.Adam, lr=1e-3, weight_decay=0.1)).split(", with")[0]
+    'Adam: adam: ε outside the root, both moments corrected, coupled decay'
+    """
+    label = optimizer.label if isinstance(optimizer, Optimizer) else ""
+    f = optimizer.f if isinstance(optimizer, Optimizer) else optimizer
+    claims = {**optimizer.hyper, **hyper} if isinstance(optimizer, Optimizer) else hyper
+    rules = [find_rule(rule)] if rule is not None else list(RULES.values())
+    tried: list[tuple[Optimizer, Finding]] = []
+    refusal: Exception | None = None
+    for one in rules:
+        bare = Optimizer(f, rule=one.name, hyper={**claims}, name=label)
+        try:
+            subject = introduce(adapt(bare))
+            if not _means_it(subject, claims):
+                continue
+            tried.append((subject, _best(subject)))
+        except (UsageError, SubjectRaised) as error:
+            refusal = refusal or error
+    if not tried:
+        assert refusal is not None
+        raise refusal
+    return _concluded(tried)
+
+
+def _means_it(subject: Optimizer, claims: Mapping[str, Any]) -> bool:
+    """Whether what the rule's name switches on is on in the code, where the code has such a switch."""
+    law = subject.law
+    assert isinstance(law, RuleLaw) and subject.convention is not None
+    shown = {**subject.convention.arguments, **subject.convention.fixed, **claims}
+    switches = {law.about.canonical(name): value for name, value in shown.items()}
+    return all(bool(switches.get(flag, True)) for flag in law.about.implied)
+
+
+def _concluded(tried: list[tuple[Optimizer, Finding]]) -> Identification:
+    ranks = {"accepted": 0, "recognised": 1}
+    followed = sorted(
+        (pair for pair in tried if pair[1].standing in ranks),
+        key=lambda pair: (ranks[pair[1].standing], not pair[1].plain, _strangeness(pair[0])),
+    )
+    if followed:
+        (subject, found), *rest = followed
+        others = tuple(s.rule.removeprefix("optimizer.") for s, other in rest if other.standing == "accepted")
+        return _said(subject, found, others)
+    subject, found = min(tried, key=lambda pair: (pair[1].standing != "slip", -pair[1].step, pair[1].ratio))
+    return _said(subject, found, ())
+
+
+def _strangeness(subject: Optimizer) -> tuple[int, int]:
+    """How many of the rule's hyperparameters the code does not have, then how many of the code's the rule does not."""
+    law = subject.law
+    assert isinstance(law, RuleLaw) and subject.convention is not None
+    names = {*subject.convention.arguments, *subject.convention.fixed, *(law.shown or {})}
+    if "betas" in names:
+        names |= {"beta1", "beta2"}
+    matched = {law.about.canonical(name) for name in names} - {None}
+    unknown = sum(law.about.canonical(name) is None and name != "betas" for name in names)
+    return unknown, len(law.about.hypers) - len(matched)
+
+
+def _said(subject: Optimizer, found: Finding, others: tuple[str, ...]) -> Identification:
+    law = subject.law
+    assert isinstance(law, RuleLaw)
+    words = found.distinct if found.standing == "slip" else found.words
+    return Identification(
+        subject=subject.label, rule=law.rule, words=words, choices=found.choices, standing=found.standing,
+        hyper={k: v for k, v in law.values({}).items() if isinstance(v, (int, float)) and v}, others=others,
+        finding=found,
+    )  # fmt: skip
+
+
+def _streams(subject: Optimizer) -> Iterator[Stream]:
+    """A fixed stream on which all dialects differ: sizes from 1e-8 to 1e3, falling and rising, a rate that changes."""
+    assert subject.convention is not None
+    k = torch.arange(_STEPS, dtype=torch.float64)
+    profile = torch.stack([torch.cos(1.7 * k) + 0.2, 1e-8 * (1.0 + 0.5 * torch.sin(k)), 0.8**k, 1e3 * torch.sin(2.3 * k + 1)])
+    rates = torch.ones(_STEPS, dtype=torch.float64)
+    if "rate" in subject.convention.capabilities:
+        rates[_STEPS // 2 :] = 0.5
+    yield Stream(
+        parameters=(torch.tensor([1.0, -0.5, 2.0, 0.25], dtype=torch.float64),), gradients=(profile.T.contiguous(),),
+        present=(torch.ones(_STEPS, dtype=torch.bool),), rates=rates,
+    )  # fmt: skip
+
+
+def _best(subject: Optimizer) -> Finding:
+    """The finding on the fixed stream, dialects several departures away from the rule's own included."""
+    law = subject.law
+    assert isinstance(law, RuleLaw)
+    (stream,) = _streams(subject)
+    trajectory: Trajectory = drive(subject, stream)
+    found = law.judge(trajectory, {})
+    if found.standing in ("accepted", "recognised"):
+        return found
+    far: list[Dialect] = [
+        one for one in law.about.dialects(law.values({}), law.words, whole=True) if one.standing != "accepted"
+    ]
+    for dialect in far:
+        comparison = law.compare(trajectory, {}, dialect)
+        if comparison.step == 0 and comparison.examined >= found.examined:
+            return replace(found, standing=dialect.standing, words=dialect.words, distinct=dialect.distinct,
+                           choices=dict(dialect.choices))  # fmt: skip
+    return found
