@@ -34,7 +34,7 @@ def table(report: Report) -> Table:
     """One line for each verdict, one block for each subject."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     made.add_column("subject", overflow="fold")
-    made.add_column("check", overflow="fold")
+    made.add_column("check", no_wrap=True)
     made.add_column("outcome", no_wrap=True)
     made.add_column("evidence", no_wrap=True)
     made.add_column("observed and allowed, or why not", overflow="fold")
@@ -77,7 +77,14 @@ def _one_line(long: str, limit: int = 160) -> str:
 def troubles(report: Report) -> list[Text]:
     """Every FAIL, ERROR and INCONCLUSIVE in full, the worst kind first."""
     found = [v for outcome in TROUBLE for v in report if v.outcome is outcome]
-    return [Text("\n" + details(verdict, report.settings), style=style(verdict)) for verdict in found]
+    return [_told(verdict, details(verdict, report.settings)) for verdict in found]
+
+
+def _told(verdict: Verdict, words_of_it: str) -> Text:
+    """The verdict in full, its outcome in colour: what is to be copied stays plain."""
+    told = Text("\n" + words_of_it)
+    told.highlight_words([f"{verdict.outcome.value} {verdict.check}"], style=style(verdict))
+    return told
 
 
 def closing(report: Report) -> list[Text]:
