@@ -197,15 +197,16 @@ def explain(made: Integral) -> str:
         return f"{values}: another direction, so a term is missing or of the wrong parameter"
     if abs(ratio) <= near:
         return f"{values}: no gradient at all (a missing score, or everything detached)"
-    for value, slip in (
+    known = (
         (-1.0, "the sign is that of a loss; if it is one, say scale=-1"),
         (1 - 1 / samples, f"exactly 1 - 1/n of it at n = {samples}: the baseline sees the sample's own reward"),
         (float(samples), f"the sum over the {samples} samples, not their mean"),
         (1 / samples, "a mean taken twice"),
         (2.0, "a term is counted twice"),
-    ):
-        if abs(ratio - value) <= near and not (value == 1.0):
-            return f"{values}: {slip}"
+    )
+    slips = [slip for value, slip in known if abs(ratio - value) <= near and value != 1.0]
+    if slips:
+        return f"{values}: " + ", or ".join(slips)
     return f"{values}: {ratio:.6g} times it"
 
 

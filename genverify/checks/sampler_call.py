@@ -84,7 +84,7 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
             given[bound.parameter] = value
         else:
             positional.append(value)
-    before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+    before = {name: leaf._version for name, leaf in leaves.items()}
     f: Any = subject.f
     with torch.set_grad_enabled(gradients), subject_code():
         if inspect.isclass(f):
@@ -96,7 +96,7 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
     changed = tuple(
         b.parameter
         for b in subject.match.bound
-        if b.argument.name in leaves and not torch.equal(leaves[b.argument.name].detach(), before[b.argument.name])
+        if b.argument.name in leaves and leaves[b.argument.name]._version != before[b.argument.name]
     )
     return Drawn(output=output, leaves=leaves, changed=changed)
 

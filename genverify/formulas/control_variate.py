@@ -116,7 +116,7 @@ LEAVE_ONE_OUT = formula(
 )
 
 
-def reduction_equation() -> sympy.Equality:
+def reduction_equation() -> sympy.Basic:
     """Var(f - a* c) = (1 - ρ²) Var f, with a* = Cov/Var c and ρ = Cov/(σ_f σ_c)."""
     import sympy
 

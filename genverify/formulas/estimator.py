@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 from genverify.formulas.catalogue import formula, reduction
@@ -73,16 +73,16 @@ SURROGATE = formula(
 )
 
 
-def _three_outcomes() -> tuple[sympy.Matrix, sympy.Matrix, sympy.Matrix]:
+def _three_outcomes() -> tuple[list[Any], list[Any], list[Any]]:
     """Logits, probabilities and rewards of a categorical law with three outcomes, all symbols."""
     import sympy
 
-    theta = sympy.Matrix(sympy.symbols("theta1:4", real=True))
-    weights = theta.applyfunc(sympy.exp)
-    return theta, weights / sum(weights), sympy.Matrix(sympy.symbols("f1:4", real=True))
+    theta = list(sympy.symbols("theta1:4", real=True))
+    total = sympy.Add(*map(sympy.exp, theta))
+    return theta, [sympy.exp(one) / total for one in theta], list(sympy.symbols("f1:4", real=True))
 
 
-def log_derivative_equation() -> sympy.Equality:
+def log_derivative_equation() -> sympy.Basic:
     """Σ_k ∂p_k/∂θ₁ f_k = Σ_k p_k f_k ∂log p_k/∂θ₁, for three outcomes."""
     import sympy
 
@@ -92,7 +92,7 @@ def log_derivative_equation() -> sympy.Equality:
     return sympy.Eq(left, right, evaluate=False)
 
 
-def covariance_equation() -> sympy.Equality:
+def covariance_equation() -> sympy.Basic:
     """E (z - μ)(z - μ)ᵀ = L Lᵀ for z = μ + Lε, in two dimensions, by E εεᵀ = I."""
     import sympy
 
@@ -106,7 +106,7 @@ def covariance_equation() -> sympy.Equality:
     return sympy.Eq(expected, lower * lower.T, evaluate=False)
 
 
-def variance_gap_equation() -> sympy.Equality:
+def variance_gap_equation() -> sympy.Basic:
     """Var score - Var path for a quadratic, as a sum of squares."""
     import sympy
 
@@ -167,7 +167,7 @@ LOWER_VARIANCE = claim(
     source="common reading of Kingma & Welling 2014, section 2.4, and of Rezende, Mohamed & Wierstra 2014",
     counterexample="f(z) = sin 10z at μ = 0, σ = 1: variance 50 along the path, 1/2 by the score",
     corrected="For every quadratic f and every μ, σ: Var score - Var path = (f(μ)/σ + 3aσ)² + 2a²σ² + 2f'(μ)² ≥ 0, with "
-    "f(z) = az² + bz + c; for smooth f in general Var path ≤ σ² E f''² (Poincaré), which bounds nothing of the score's",
+    "f(z) = az² + bz + c; for smooth f in general Var path ≤ σ² E f''² (Poincaré), and no order",
     equation=variance_gap_equation,
     theorems=("Gaussian Poincaré inequality (Chernoff 1981), for the general bound",),
 )

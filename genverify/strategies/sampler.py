@@ -24,7 +24,7 @@ _GRID, _STEP = 31, 12
 
 
 def spread_numbers(draw: DrawFn, domain: Domain, count: int, place: int = 0) -> torch.Tensor:
-    """Distinct numbers of a domain's moderate range, repeated only where it has too few; `place` shifts the simplest."""
+    """Distinct numbers of a domain's moderate range, repeated where it has too few; `place` shifts the simplest."""
     if domain.integral:
         low, high = int(domain.low), int(domain.high)
         return torch.tensor([draw(st.integers(low, high)) for _ in range(count)], dtype=torch.float64)
