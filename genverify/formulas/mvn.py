@@ -68,6 +68,7 @@ ENTROPY = formula(
         output="batch",
         dialects=_REDUCTION,
         operations=128,
+        derivation="mvn.entropy.expected",
     )
 )
 

@@ -48,7 +48,7 @@ def _nll(
 
 
 def _cdf(x: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> Terms:
-    # Two terms, as the statement has it: the form ½ (1 + erf) rounds at ½, and is claimed to no more digits in the tail.
+    # Two terms, as in the statement: the form ½ (1 + erf) rounds at ½, and claims no more digits in the tail.
     below = gaussian.cdf(x, mean, std)
     return torch.full_like(below, 0.5), below - 0.5
 
@@ -79,6 +79,7 @@ STANDARD_LOG_PROB = formula(
         oracle=lambda x: gaussian.log_prob.terms(x, torch.zeros_like(x), torch.ones_like(x)),
         output="batch event",
         dialects=_REDUCTIONS,
+        derivation="normal.standard_log_prob.product",
     )
 )
 
@@ -104,6 +105,7 @@ SCORE = formula(
         oracle=lambda x, mean, std: gaussian.score.terms(x, mean, std),
         output="batch event",
         dialects=(reduction("event", ("none",)), reduction("batch", ("none",))),
+        derivation="normal.score.mean_zero",
     )
 )
 
@@ -116,6 +118,7 @@ CDF = formula(
         oracle=_cdf,
         output="batch event",
         dialects=(reduction("event", ("none",)), reduction("batch", ("none",))),
+        derivation="normal.cdf.distribution",
     )
 )
 
@@ -128,6 +131,7 @@ ENTROPY = formula(
         oracle=_entropy,
         output="batch event",
         dialects=_REDUCTIONS,
+        derivation="normal.entropy.expected",
     )
 )
 

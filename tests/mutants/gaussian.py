@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tests.mutants.mutant import Mutant, Twin
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genverify.subjects.formula import Formula
+from tests.mutants.mutant import Mutant, Twin
 
 LOG_TWO_PI = math.log(2 * math.pi)
 STANDARD, DIAGONAL = "kl.diagonal_to_standard_normal", "kl.diagonal_normals"
@@ -34,7 +34,7 @@ def mutant(like: str, killed_by: str) -> Callable[[Callable[..., Any]], Callable
 
 @mutant("normal.log_prob", "dialect")
 def missing_normaliser(x, mu, sigma):
-    """The constant ½ log 2π is dropped from a log-density whose value is used. Met in flow tutorials' bits per dimension."""
+    """The constant ½ log 2π is dropped from a log-density whose value is used. Met in flow tutorials."""
     return -0.5 * ((x - mu) / sigma) ** 2 - sigma.log()
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.mutants.mutant import Mutant, Twin
 from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from genverify.subjects.formula import Formula
+from tests.mutants.mutant import Mutant, Twin
 
 LOG_TWO_PI = math.log(2 * math.pi)
 STANDARD, DIAGONAL = "kl.diagonal_to_standard_normal", "kl.diagonal_normals"
@@ -20,10 +20,10 @@ MUTANTS: list[Mutant] = []
 TWINS: list[Twin] = []
 
 
-def twin(like: str, **declared: Any) -> Callable[[Any], Any]:  # noqa: ANN401
+def twin(like: str, **declared: Any) -> Callable[[Any], Any]:
     """Declares the decorated function or class, as a stranger would, as an implementation of the formula."""
 
-    def declare(f: Any) -> Any:  # noqa: ANN401
+    def declare(f: Any) -> Any:
         name = f"{like}: {f.__name__}"
         TWINS.append(Twin(name=name, make=lambda: Formula(f, like=like, **declared)))
         return f
