@@ -20,7 +20,7 @@ from genverify.subjects.case import Case
 from genverify.subjects.estimator import GradientEstimator
 from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
 
-__all__ = ["Integral", "bias", "integral"]
+__all__ = ["RESOLUTION", "Integral", "bias", "declared_variance", "integral"]
 
 # Roundings of one estimate: a softmax, a baseline, a product with the score, a mean over a few samples.
 _OPERATIONS = 256

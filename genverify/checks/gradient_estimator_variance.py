@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genverify.checks.check import check
-from genverify.checks.gradient_estimator_bias import Integral, declared_variance, integral
+from genverify.checks.gradient_estimator_bias import RESOLUTION, Integral, declared_variance, integral
 from genverify.checks.gradient_estimator_call import witness
 from genverify.checks.gradient_estimator_identity import identify
 from genverify.subjects.budget import Run
@@ -14,6 +14,9 @@ from genverify.subjects.estimator import GradientEstimator
 from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
 
 __all__ = ["variance"]
+
+# A variance is a second moment: where the mean is known to the resolution, half of its digits are asked for.
+_SETTLED = RESOLUTION**0.5
 
 
 @check(
@@ -30,9 +33,11 @@ def variance(subject: GradientEstimator, case: Case, run: Run) -> Judgement:
     made = integral(subject, case, run)
     if isinstance(made, Judgement):
         return made
-    total, error = _total(made)
     if not made.found.converged or made.found.confidence is not None:
         return inconclusive(f"the integral over the draws has not converged: {made.found.reason}", rung=Rung.EXACT)
+    total, error = _total(made)
+    if error > _SETTLED * float(made.size.square().sum()):
+        return inconclusive(f"the variance is known to {error:.2g} only, at {total:.4g}", rung=Rung.EXACT)
     limit, slack = subject.variance_at_most, 0.0
     words = "the bound that is claimed"
     if subject.lower_variance_than is not None:

@@ -166,7 +166,7 @@ LOWER_VARIANCE = claim(
     statement="The reparameterised gradient has lower variance than the score-function gradient",
     source="common reading of Kingma & Welling 2014, section 2.4, and of Rezende, Mohamed & Wierstra 2014",
     counterexample="f(z) = sin 10z at μ = 0, σ = 1: variance 50 along the path, 1/2 by the score",
-    corrected="For every quadratic f and every μ, σ: Var score - Var path = (f(μ)/σ + 3aσ)² + 2a²σ² + 2f'(μ)² ≥ 0, with "
+    corrected="For quadratic f, every μ and σ: Var score - Var path = (f(μ)/σ + 3aσ)² + 2a²σ² + 2f'(μ)² ≥ 0, with "
     "f(z) = az² + bz + c; for smooth f in general Var path ≤ σ² E f''² (Poincaré), and no order",
     equation=variance_gap_equation,
     theorems=("Gaussian Poincaré inequality (Chernoff 1981), for the general bound",),
