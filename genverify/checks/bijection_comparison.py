@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Comparison:
         row: Which row it is.
         examined: How many rows had finite numbers and a finite allowance.
         dtype: The narrowest type in which the subject computes.
+        operations: How many operations the two computations took, where they were counted.
         problem: Why there is no allowance.
     """
 
@@ -36,6 +37,7 @@ class Comparison:
     row: int
     examined: int
     dtype: torch.dtype
+    operations: int = 0
     problem: str = ""
 
     @property
@@ -58,9 +60,10 @@ def compare(
 ) -> Comparison:
     """Compares the two tensors that `compute` makes; it is run again under perturbed arithmetic if they differ visibly.
 
-    The allowance of a row is that of its least certain element. Rows with a number that is not finite are not examined;
-    in particular saturated ones. `extra` is a further allowance per row, for what is stated to be approximate; `scale`
-    the size, per row, to which rounding is relative where the numbers compared are smaller than that.
+    The allowance of a row is that of its least certain element. Rows with a number that is not finite are not
+    examined, in particular saturated ones; nor those that agree only because rounding could move them by more than √u
+    of their size, which is no agreement to speak of. `extra` is a further allowance per row, for what is stated to be
+    approximate; `scale` the size, per row, to which rounding is relative where the numbers compared are smaller.
 
     Shapes: both [rows, …]; `first` is what `compute` returned, where it was called before.
     """
@@ -68,13 +71,17 @@ def compare(
     dtype = a.dtype if unit_roundoff(a.dtype) >= unit_roundoff(b.dtype) else b.dtype
     error, size = _rows((a.double() - b.double()).abs()), _rows(a.double().abs() + b.double().abs())
     fine = torch.isfinite(error) & torch.isfinite(size)
-    evident = _EVIDENT * unit_roundoff(dtype) * (size + scale) + subnormal_spacing(dtype) + extra
-    if not bool((fine & (error > evident)).any()):
-        return _worst(error, evident, fine, dtype, "")
+    evident = _EVIDENT * unit_roundoff(dtype) * (size + scale) + subnormal_spacing(dtype)
+    if not bool((fine & (error > evident + extra)).any()):
+        return _worst(error, evident + extra, fine, dtype, "")
     spread = rounding_spread(compute)
-    allowed = torch.maximum(_rows(spread.allowed[0]) + _rows(spread.allowed[1]) + extra, evident)
-    fine = fine & torch.isfinite(allowed)
-    return _worst(error, allowed, fine, spread.dtype, spread.problem)
+    rounding = torch.maximum(_rows(spread.allowed[0]) + _rows(spread.allowed[1]), evident)
+    allowed = rounding + extra
+    telling = (rounding <= unit_roundoff(spread.dtype) ** 0.5 * (1.0 + size + scale)) | (error > allowed)
+    fine = fine & torch.isfinite(allowed) & telling
+    problem = spread.problem or ("" if bool(telling.any()) else "too ill-conditioned here to be judged")
+    found = _worst(error, allowed, fine, spread.dtype, problem)
+    return replace(found, operations=spread.operations)
 
 
 def _without_equal_infinities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

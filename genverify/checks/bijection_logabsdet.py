@@ -88,11 +88,11 @@ def _compared(at: Evaluation, x: Tensor, y: Tensor, inverse: bool) -> Comparison
         return claim.detach(), torch.where(singular, torch.full_like(truth, _INFINITELY_WRONG), truth)
 
     # Each of n pivots has a relative error, so that the logarithm of their product is good to n roundings of 1.
-    return compare(both, extra=_stated(at, x) if inverse else 0.0, scale=float(x[0].numel()))
+    return compare(both, extra=_stated(at, x), scale=float(x[0].numel()))
 
 
 def _stated(at: Evaluation, x: Tensor) -> Tensor | float:
-    """What the stated accuracy of x does to log|det J|."""
+    """What the stated accuracy does to log|det J|, directly and through x."""
     accuracy = at.subject.accuracy
     if not accuracy:
         return 0.0

@@ -92,7 +92,8 @@ class _Watched(TorchDispatchMode):
 
 
 def _is_float(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, Tensor) and value.is_floating_point() and value.dtype in _AMPLITUDE
+    # Forward-mode differentiation runs its bookkeeping on tensors without numbers.
+    return isinstance(value, Tensor) and value.dtype in _AMPLITUDE and value.device.type != "meta"
 
 
 class _Perturbed(TorchDispatchMode):

@@ -82,16 +82,22 @@ def total_mass(
     if isinstance(box, str):
         return TotalMass(value=math.nan, error=math.inf, points=used, spacing=math.inf, problem=box)
     finest = max(8, int((points / (len(_SHIFTS) + 1)) ** (1.0 / dims)))
-    sums = [_trapezoid(integrand, box, finest, shift) for shift in _SHIFTS]
-    coarse = _trapezoid(integrand, box, max(4, finest // 2), _SHIFTS[0])
+    found = [_trapezoid(integrand, box, finest, shift) for shift in _SHIFTS]
+    sums, outermost = [total for total, _ in found], found[0][1]
+    coarse, _ = _trapezoid(integrand, box, max(4, finest // 2), _SHIFTS[0])
     spacing = max((b - a) / finest for a, b in box)
     value = sums[0]
     if not all(math.isfinite(s) for s in [*sums, coarse]):
         problem = "log p is NaN or +inf somewhere"
         return TotalMass(value=value, error=math.inf, points=used, spacing=spacing, problem=problem)
     # Rounding: exp turns an error of u |log p| into a relative one, and log p is of moderate size where p counts.
+    if not value > 0.0:
+        problem = "no mass was found on the grid; say where it is: around=(center, scale)"
+        return TotalMass(value=value, error=math.inf, points=used, spacing=spacing, problem=problem)
     rounding = torch.finfo(torch.float64).eps * 64.0 * abs(value)
-    error = max([abs(s - value) for s in sums[1:]] + [abs(coarse - value) ** 2 / max(abs(value), 1e-300)]) + rounding
+    # Beyond the ends an integrand that falls like exp(−r|t|) has 1/(exp r − 1) of what the outermost unit of t holds:
+    # at most twice that for r ≥ ½, as an inverse square root at an edge has.
+    error = max([abs(s - value) for s in sums[1:]] + [abs(coarse - value) ** 2 / value]) + rounding + 2.0 * outermost
     ends = any(abs(end) >= _FURTHEST for axis in box for end in axis)
     return TotalMass(value=value, error=error, points=used, spacing=spacing, truncated=ends)
 
@@ -145,19 +151,17 @@ def _box(integrand: Callable[[Tensor], Tensor], dims: int, per_axis: int) -> lis
 
 def _trapezoid(
     integrand: Callable[[Tensor], Tensor], box: list[tuple[float, float]], per_axis: int, shift: float
-) -> float:
+) -> tuple[float, float]:
+    """The sum, and the part of it that lies in the outermost unit of t at an end of the grid."""
     steps = [(b - a) / per_axis for a, b in box]
     axes = [
         a + h * (torch.arange(per_axis, dtype=torch.float64) + shift) for (a, _), h in zip(box, steps, strict=True)
     ]
-    if len(box) > 1:
-        total = 0.0
-        first, rest = axes[0], axes[1:]
-        width = max(1, _CHUNK // per_axis ** len(rest))
-        for part in first.split(width):
-            total += float(integrand(_grid([part, *rest])).exp().sum())
-    else:
-        total = float(integrand(_grid(axes)).exp().sum())
-    return total * math.prod(steps)
-
-
+    total = outermost = 0.0
+    first, rest = axes[0], axes[1:]
+    for part in first.split(max(1, _CHUNK // per_axis ** len(rest))):
+        t = _grid([part, *rest])
+        values = integrand(t).exp()
+        total += float(values.sum())
+        outermost += float(values[(t.abs() > _FURTHEST - 1.0).any(-1)].sum())
+    return total * math.prod(steps), outermost * math.prod(steps)

@@ -65,7 +65,8 @@ class Bijection(Subject):
         autoregressive: Claims that y_i depends on x_1, …, x_i alone, so that the Jacobian is lower triangular.
         monotone: Claims that each y_i increases with x_i.
         elementwise: The logabsdet has the shape of the event, and its sum is meant.
-        accuracy: Stated relative accuracy of an inverse that is found by iteration; 0 claims rounding error.
+        accuracy: Stated relative accuracy of what is found by iteration, integration or a truncated series (an inverse,
+            an image, a logabsdet); 0 claims rounding error.
         stochastic: The logabsdet is a random estimate; it is not held against the Jacobian, draw by draw.
         batched: Whether `f` takes a batch of events; if not, it is called row by row.
         vary_parameters: Judges the map at other parameters, too: each trainable parameter of a copy is moved by a

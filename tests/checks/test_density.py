@@ -1,0 +1,79 @@
+"""Densities: a mass that is off by little, rows that leak, and what cannot be settled."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli, Dirichlet, Laplace, MultivariateNormal, Normal, Uniform
+
+import genverify as gv
+from genverify.subjects.density import Density
+
+
+def normal(x):
+    return -0.5 * (x**2 + math.log(2 * math.pi)).sum(-1)
+
+
+def found(subject, check="integrates_to_one"):
+    (verdict,) = gv.verify(subject, checks=[f"density.{check}"]).verdicts
+    return verdict
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("off", [1e-3, -1e-3, 1e-6])
+def test_a_normaliser_that_is_off_by_little_is_refuted(dims, off):
+    assert found(Density(lambda x: normal(x) + off, event_shape=dims)).outcome is gv.Outcome.FAIL
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_a_normalised_one_passes(dims):
+    assert found(Density(normal, event_shape=dims)).outcome is gv.Outcome.PASS
+
+
+def test_beyond_three_dimensions_it_does_not_apply():
+    assert found(Density(normal, event_shape=4)).outcome is gv.Outcome.NOT_APPLICABLE
+
+
+LAWS = [Laplace(0.3, 1.0), Uniform(0.0, 2.0), MultivariateNormal(torch.zeros(2), torch.eye(2))]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_distributions_of_torch(law):
+    assert {v.outcome for v in gv.verify(Density(law))} == {gv.Outcome.PASS}
+
+
+def test_mass_that_nobody_points_to_is_not_judged():
+    def far(x):
+        inside = (x - 777.0).abs() < 5e-4
+        return torch.where(inside.all(-1), math.log(1e3), -math.inf)
+
+    assert found(Density(far, event_shape=1)).outcome is gv.Outcome.INCONCLUSIVE
+    assert found(Density(far, event_shape=1, support=(776.9995, 777.0005))).outcome is gv.Outcome.PASS
+    assert found(Density(Normal(1000.0, 1e-3), around=(1000.0, 1e-3))).outcome is gv.Outcome.PASS
+
+
+def test_a_jump_is_resolved_as_far_as_it_is_said():
+    def box(x):
+        return torch.where((x.abs() < 1).all(-1), -math.log(2.0), -math.inf)
+
+    verdict = found(Density(box, event_shape=1))
+    assert verdict.outcome is gv.Outcome.PASS
+    assert 1e-9 < verdict.evidence.allowed < 1e-3
+
+
+def test_rows():
+    assert found(Density(normal, event_shape=2), "batch_independence").outcome is gv.Outcome.PASS
+    summed = found(Density(lambda x: normal(x).sum(), event_shape=2), "batch_independence")
+    assert summed.outcome is gv.Outcome.FAIL
+    assert "one number a row" in summed.evidence.message
+
+
+def test_what_has_no_density_or_no_region_is_refused():
+    with pytest.raises(gv.UsageError, match="discrete"):
+        gv.verify(Density(Bernoulli(0.5)))
+    with pytest.raises(gv.UsageError, match="event_shape"):
+        gv.verify(Density(normal))
+    report = gv.verify(Density(Dirichlet(torch.ones(3))), checks=["density.integrates_to_one"])
+    assert {v.outcome for v in report} == {gv.Outcome.NOT_APPLICABLE}
