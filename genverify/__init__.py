@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,3 +105,14 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands fo
 def __dir__() -> list[str]:
     """The public names."""
     return sorted(__all__)
+
+
+class _Face(ModuleType):
+    """The import system binds a submodule to its name in the package; a public function of that name stays the face."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

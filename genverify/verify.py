@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import io
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,17 +39,36 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
     Raises:
         UsageError: What is claimed of the subject cannot be understood.
     """
+    _refuse_undeclared(subject)
+    _refuse_spoilt_parameters(subject)
+    catalogue = getattr(type(subject), "catalogue", None)
+    prepared = adapt(subject)
+    if catalogue is not None:
+        prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
+    return prepared
+
+
+def _refuse_undeclared(subject: object) -> None:
     if not isinstance(subject, Subject):
         raise UsageError(
             given=f"an object of type {type(subject).__name__}",
             expected="a subject (genverify.Formula, Bijection, Optimizer, GradientEstimator, …)",
             do="say what is claimed of it, for example genverify.Bijection(flow, event_shape=(2,))",
         )
-    catalogue = getattr(type(subject), "catalogue", None)
-    prepared = adapt(subject)
-    if catalogue is not None:
-        prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
-    return prepared
+
+
+def _refuse_spoilt_parameters(subject: Subject) -> None:
+    owner = getattr(subject.f, "__self__", subject.f)
+    if not isinstance(owner, torch.nn.Module):
+        return
+    # Parameters alone: a buffer may well hold −inf, as a mask.
+    for name, parameter in owner.named_parameters():
+        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
+            raise UsageError(
+                given=f"{subject.label}, whose parameter {name!r} has NaN or infinite values",
+                expected="finite parameters",
+                do="initialise it, or load a checkpoint that did not diverge",
+            )
 
 
 def verify(
@@ -80,7 +101,10 @@ def verify(
     expected = dict(expected_failures or {})
     for name in [*(checks or ()), *expected]:
         find_check(name)
-    chosen = [subjects] if isinstance(subjects, Subject) else list(subjects)
+    chosen = list(subjects) if isinstance(subjects, Iterable) and not isinstance(subjects, Subject) else [subjects]
+    for one in chosen:
+        _refuse_undeclared(one)
+    _refuse_misplaced(checks, {one.kind for one in chosen})
     plan = [
         (declared, made, one) for declared in chosen for made in [prepare(declared)] for one in _select(made, checks)
     ]
@@ -104,17 +128,18 @@ def _shown(declared: Subject, verdict: Verdict) -> Verdict:
 
 
 def _select(subject: Any, names: Sequence[str] | None) -> list[Check]:  # noqa: ANN401
-    of_kind = checks_for(subject.kind)
-    if names is None:
-        return of_kind
-    known = {one.name for one in of_kind}
-    for name in names:
-        if name not in known:
+    return [one for one in checks_for(subject.kind) if names is None or one.name in names]
+
+
+def _refuse_misplaced(names: Sequence[str] | None, kinds: set[str]) -> None:
+    for name in names or ():
+        if find_check(name).kind not in kinds:
+            known = sorted(one.name for kind in kinds for one in checks_for(kind))
             raise UsageError(
-                given=f"check {name!r} for a subject of kind {subject.kind!r}",
-                expected="a check of that kind", do=nearest(name, sorted(known)),
-            )  # fmt: skip
-    return [one for one in of_kind if one.name in names]
+                given=f"check {name!r} for a subject of kind {', '.join(sorted(kinds))}",
+                expected="a check of that kind",
+                do=nearest(name, known),
+            )
 
 
 def _expect(verdict: Verdict, reason: str) -> Verdict:
@@ -165,7 +190,8 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
 
 
 def _own_fault(error: Exception) -> str:
-    return f"genverify itself failed: {type(error).__name__}: {error}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"genverify itself failed: {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
 
 
 def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callable[[Case], Judgement]:  # noqa: ANN401

@@ -156,7 +156,6 @@ def test_the_token_carries_alpha_seed_and_budget():
         (lambda: gv.verify(Toy(square), budget="quik"), "did you mean 'quick'?"),
         (lambda: gv.verify(Toy(square), alpha=0.0), "a probability between 0 and 1"),
         (lambda: gv.verify(Toy(square), expected_failures={"toy.squre": "-"}), "did you mean 'toy.square'?"),
-        (lambda: gv.verify([square]), "say what is claimed of it"),
     ],
 )
 def test_a_request_that_cannot_be_understood_runs_nothing(call, words):
@@ -180,3 +179,12 @@ def test_the_face_is_the_function_whichever_module_was_imported_first():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "UsageError: got alpha=2.0" in done.stderr
+
+
+def test_a_bare_function_is_refused_with_what_to_say():
+    # In a process of its own: here beartype would refuse it first.
+    done = subprocess.run(
+        [sys.executable, "-c", "import genverify as gv; gv.verify(len)"], capture_output=True, text=True
+    )
+    assert "UsageError: got an object of type builtin_function_or_method" in done.stderr
+    assert "say what is claimed of it" in done.stderr

@@ -26,5 +26,5 @@ def subject_code() -> Iterator[None]:
         yield
     except GenverifyError:
         raise
-    except Exception as error:  # any Exception at all: the code is a stranger's
+    except (Exception, SystemExit) as error:  # any Exception at all: the code is a stranger's
         raise SubjectRaised(error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -14,6 +14,8 @@ from genverify.subjects.subject import Subject
 __all__ = ["Convention", "Law", "Optimizer", "Session"]
 
 
+@runtime_checkable
+@runtime_checkable
 class Session(Protocol):
     """One implementation at work on its own parameters."""
 
@@ -53,6 +55,8 @@ class Convention:
     capabilities: frozenset[str] = frozenset()
 
 
+@runtime_checkable
+@runtime_checkable
 class Law(Protocol):
     """The rule that a subject is held against, as the catalogue introduces it."""
 

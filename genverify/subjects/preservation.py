@@ -21,12 +21,12 @@ _DEPTH = 4
 class Preservation:
     """A snapshot of modules, tensors, attributes and global state; `restore` puts it back and says what had moved.
 
-    Tensors are compared by identity and by torch's version counter, so an unchanged subject costs no copy back.
+    Tensors are compared by value, NaN with NaN, so an unchanged subject costs no copy back.
     """
 
     def __init__(self, *objects: object) -> None:
         self.changes: list[str] = []
-        self._tensors: dict[int, tuple[str, torch.Tensor, torch.Tensor, int, bool]] = {}
+        self._tensors: dict[int, tuple[str, torch.Tensor, torch.Tensor, bool]] = {}
         self._grads: dict[int, tuple[str, torch.Tensor, torch.Tensor | None, torch.Tensor | None]] = {}
         self._attributes: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         self._seen: set[int] = set()
@@ -77,7 +77,7 @@ class Preservation:
             return
         self._seen.add(id(tensor))
         kept = tensor.detach().clone()
-        self._tensors[id(tensor)] = (path, tensor, kept, tensor._version, tensor.requires_grad)
+        self._tensors[id(tensor)] = (path, tensor, kept, tensor.requires_grad)
         grad = tensor.grad if tensor.is_leaf else None
         self._grads[id(tensor)] = (path, tensor, grad, None if grad is None else grad.detach().clone())
 
@@ -102,17 +102,16 @@ class Preservation:
                 found.append(f"{path}: {', '.join(names)}")
                 live.clear()
                 live.update(kept)
-        for key, (path, tensor, kept, version, requires_grad) in self._tensors.items():
-            if tensor._version != version:
-                same = tensor.shape == kept.shape and torch.equal(tensor.detach(), kept)
-                if not same and not bool(torch.isnan(kept).all() if kept.is_floating_point() else False):
-                    found.append(f"{path}: values")
+        for path, tensor, kept, requires_grad in self._tensors.values():
+            # Batch norm writes its running statistics, and `.data` anything, past torch's version counter: only the
+            # values themselves can be trusted.
+            if not _identical(tensor.detach(), kept):
+                found.append(f"{path}: values")
                 with torch.no_grad():
-                    if tensor.shape == kept.shape:
+                    if tensor.shape == kept.shape and tensor.dtype == kept.dtype and tensor.device == kept.device:
                         tensor.detach().copy_(kept)
                     else:
                         tensor.data = kept.clone()
-                self._tensors[key] = (path, tensor, kept, tensor._version, requires_grad)
             if tensor.is_leaf and tensor.requires_grad != requires_grad:
                 found.append(f"{path}: requires_grad")
                 tensor.requires_grad_(requires_grad)
@@ -131,6 +130,13 @@ class Preservation:
 
 
 _ABSENT = object()
+
+
+def _identical(now: torch.Tensor, kept: torch.Tensor) -> bool:
+    """The same dtype, device, shape and values, where NaN is the same as NaN."""
+    if now.dtype != kept.dtype or now.device != kept.device or now.shape != kept.shape:
+        return False
+    return torch.equal(now, kept) or bool(((now == kept) | ((now != now) & (kept != kept))).all())
 
 
 def _global_state() -> dict[str, Any]:

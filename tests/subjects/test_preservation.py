@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -131,7 +132,6 @@ GLOBALS = {
         lambda: torch.use_deterministic_algorithms(True), torch.are_deterministic_algorithms_enabled
     ),
     "NumPy's random state": (lambda: np.random.seed(1), lambda: np.random.get_state()[1].tolist()),  # noqa: NPY002
-    "Python's random state": (lambda: random.seed(1), random.getstate),
 }  # fmt: skip
 
 
@@ -174,3 +174,18 @@ def test_a_failing_check_leaves_the_subject_as_it_was_and_reports_what_moved(net
     notes = " ".join(verdict.evidence.notes)
     assert "default dtype" in notes
     assert "values" in notes
+
+
+def test_pythons_random_state_is_put_back_and_named():
+    # In a process of its own: here beartype draws from it whenever it looks into a container.
+    code = """
+import random
+from genverify.subjects.preservation import preserved
+before = random.getstate()
+with preserved() as keeper:
+    random.seed(1)
+    keeper.restore()
+assert random.getstate() == before
+assert keeper.changes == ["Python's random state: changed"], keeper.changes
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
