@@ -6,19 +6,17 @@ own output, from import to exit, goes to standard error, which the supervising p
 
 from __future__ import annotations
 
-import dataclasses
 import faulthandler
 import importlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from genverify.errors import UsageError
 
 if TYPE_CHECKING:
-    from genverify.report import Report
     from genverify.subjects.subject import Subject
     from genverify.verdict import Verdict
 
@@ -101,7 +99,7 @@ def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None
         seed=request["seed"],
         progress=progress,
     )
-    _tell_report(report, [one for one, _ in plan], tell)
+    tell("report", report=report.to_json())
 
 
 def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
@@ -119,20 +117,7 @@ def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  #
     tell("plan", checks=[(subject.label, subject.kind, token.check)])
     settings = {"budget": token.budget, "alpha": token.alpha, "seed": token.seed}
     verdict = replay(request["replay"], subject)
-    _tell_report(Report(verdicts=(verdict,), planned=1, settings=settings), [subject], tell)
-
-
-def _tell_report(report: Report, owners: Sequence[Subject], tell: Any) -> None:  # noqa: ANN401
-    """The report; each failure ends in text that declares its subject again and replays it."""
-    from genverify.subjects.snippet import snippet
-
-    verdicts = tuple(
-        dataclasses.replace(verdict, snippet=snippet(owner, verdict.replay))
-        if verdict.replay and not verdict.snippet
-        else verdict
-        for verdict, owner in zip(report, owners, strict=True)
-    )
-    tell("report", report=dataclasses.replace(report, verdicts=verdicts).to_json())
+    tell("report", report=Report(verdicts=(verdict,), planned=1, settings=settings).to_json())
 
 
 def _identify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
