@@ -143,7 +143,7 @@ TAILS = claim(
     "normal.log_prob.tails", Status.SUPPORTED,
     statement="the quadratic form of log p keeps its digits in the tails, where log(p(x)) is −∞: in float64 p(x) "
     "underflows to 0 for |x − μ| > 38.6σ",
-    source="Higham 2002, section 1.8 (forms that are equal, and are not in floating point)",
+    source="IEEE 754-2019, section 7.5 (underflow)",
     assumptions=("IEEE 754 arithmetic with gradual underflow", "σ = 1 where figures are given"),
 )  # fmt: skip
 
