@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from genverify.checks.check import check
-from genverify.checks.gradient_estimator_call import Unreadable, estimate, exact, samples_of, witness
+from genverify.checks.gradient_estimator_call import Unreadable, canonical, estimate, exact, samples_of, witness
 from genverify.checks.gradient_estimator_identity import aligned, identify
+from genverify.checks.independent_draws import IndependentDraws
 from genverify.errors import UsageError
-from genverify.noise import Expectation, expectation, sample
+from genverify.noise import Expectation, expectation
+from genverify.noise.generators import preserved_generators
 from genverify.numerics import gamma
 from genverify.statistics import MeanTest
 from genverify.subjects.budget import Run
@@ -24,6 +26,8 @@ __all__ = ["RESOLUTION", "Integral", "bias", "declared_variance", "integral"]
 
 # Roundings of one estimate: a softmax, a baseline, a product with the score, a mean over a few samples.
 _OPERATIONS = 256
+# Roundings of a target that was handed over in a narrow dtype.
+_TARGET_OPERATIONS = 16
 # What the integration is asked for, relative to the root mean square of the estimate.
 RESOLUTION = 1e-6
 
@@ -33,7 +37,6 @@ class Integral:
 
     def __init__(self, subject: GradientEstimator, case: Case, run: Run, f: Callable[..., Any] | None = None) -> None:
         self.subject, self.case, self.f = subject, case, f
-        self.reach = 0.0
         self.dtype = torch.float64
         self.target = self._target()
         confidence = 1.0 - run.alpha / max(1, self.target.numel())
@@ -46,13 +49,9 @@ class Integral:
         made = estimate(self.subject, self.case, self.f)
         flat = torch.cat([part.to(torch.float64).reshape(-1) for part in made.parts])
         self.dtype = max(self.dtype, made.dtype, key=lambda one: torch.finfo(one).eps)
-        if flat.numel() and bool(torch.isfinite(flat).all()):
-            self.reach = max(self.reach, float(flat.abs().max()))
         return flat
 
     def _target(self) -> Tensor:
-        from genverify.noise.generators import preserved_generators
-
         samples = samples_of(self.case)
         with preserved_generators(self.case.seed):
             parts = estimate(self.subject, self.case, self.f).parts
@@ -73,14 +72,11 @@ class Integral:
     @property
     def rounding(self) -> Tensor:
         """What rounding inside an estimate may do to its mean."""
-        magnitude = 1.0
+        magnitude = 1.0  # without a law nothing is known of what cancels inside; parameters are of the size of one
         if self.subject.law is not None:
-            from genverify.checks.gradient_estimator_call import canonical
-
             magnitude = self.subject.law.magnitude(canonical(self.subject, self.case))
-        dtype = max(self.dtype, _given_dtype(self.subject), key=lambda one: torch.finfo(one).eps)
-        rate = gamma(_OPERATIONS, dtype)
-        return rate * (self.reach + magnitude + self.target.abs())
+        inside = gamma(_OPERATIONS, self.dtype) * (self.size.max() + magnitude + self.target.abs())
+        return inside + gamma(_TARGET_OPERATIONS, _given_dtype(self.subject)) * self.target.abs()
 
     @property
     def allowed(self) -> Tensor:
@@ -255,15 +251,8 @@ def _in_sequence(made: Integral, run: Run, resolution: Tensor) -> Judgement:
         assumption=subject.assumption,
         max_samples=run.budget.samples,
     )
-    calls = 0
-
-    def more(n: int) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return sample(made.one, n, seed=run.seed * 1_000_003 + calls)
-
     try:
-        result = test.run(more)
+        result = test.run(IndependentDraws(made.one, run.seed))
     except UsageError as error:
         return inconclusive(f"the estimates could not be sampled: {error}", rung=Rung.STATISTICAL)
     worst = result.worst

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genverify.checks.independent_draws import IndependentDraws
 from genverify.checks.sampler_call import call
 from genverify.errors import UsageError
-from genverify.noise import Tape, expectation, sample
-from genverify.noise.generators import preserved_generators
+from genverify.noise import Tape, expectation
 from genverify.numerics import gamma
 from genverify.statistics import LawTest, MeanTestResult, characteristic_test, random_frequencies
 from genverify.subjects.budget import Run
@@ -171,18 +171,8 @@ def _in_sequence(
     tape: Tape,
     name: Callable[[int], str],
 ) -> Judgement:
-    calls = 0
-
-    def more(n: int) -> Tensor:
-        nonlocal calls
-        calls += 1
-        seed = run.seed * 1_000_003 + calls
-        return _plainly(draw, n, seed) if plain else sample(draw, n, seed=seed)
-
-    # Draws that follow torch's seed need no interception, which costs more than a small sampler does.
-    plain = torch.equal(_plainly(draw, 2, run.seed), _plainly(draw, 2, run.seed))
     try:
-        result = run_test(more)
+        result = run_test(IndependentDraws(draw, run.seed))
     except UsageError as error:
         return inconclusive(f"the draws could not be sampled: {error}", rung=Rung.STATISTICAL)
     worst = result.worst
@@ -205,8 +195,3 @@ def _in_sequence(
         found, claimed = result.estimate.reshape(-1)[worst], result.target.reshape(-1)[worst]
         return failed(**evidence, message=f"{name(worst)} is about {found:.3g} where the law has {claimed:.3g}")
     return inconclusive(result.reason, **evidence)
-
-
-def _plainly(draw: Callable[[], Tensor], n: int, seed: int) -> Tensor:
-    with preserved_generators(seed):
-        return torch.stack([draw() for _ in range(n)])
