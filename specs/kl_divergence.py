@@ -189,9 +189,10 @@ def test_the_second_term_of_the_slides():
 # KL ≥ 0, and = 0 only between equal distributions.
 #
 # ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
-# S = L₁⁻¹Σ₀L₁⁻ᵀ is symmetric positive definite, with eigenvalues λ_i > 0 that are those of Σ₁⁻¹Σ₀. Its trace is their sum
-# and its determinant their product, so that KL = ½ Σ (λ_i − 1 − log λ_i) + ½ ‖w‖². And h(t) = t − 1 − log t has h(1) = 0,
-# h'(1) = 0 and h'' = 1/t² > 0: it is positive but for t = 1. So KL = 0 needs all λ_i = 1, that is Σ₀ = Σ₁, and w = 0.
+# S = L₁⁻¹Σ₀L₁⁻ᵀ is symmetric positive definite, with eigenvalues λ_i > 0 that are those of Σ₁⁻¹Σ₀. Its trace is their
+# sum and its determinant their product, so that KL = ½ Σ (λ_i − 1 − log λ_i) + ½ ‖w‖². And h(t) = t − 1 − log t has
+# h(1) = 0, h'(1) = 0 and h'' = 1/t² > 0: it is positive but for t = 1. So KL = 0 needs all λ_i = 1, that is Σ₀ = Σ₁,
+# and w = 0.
 
 
 @proves("kl.mvn.nonnegative")
