@@ -116,4 +116,5 @@ def _slip(value: float, subject: Density) -> str:
         (2 * math.pi) ** -(dims / 2): "the constant ½ log 2π is subtracted twice",
         math.sqrt(2 * math.pi): "½ log 2π is missing once", 2.0: "a factor 2", 0.5: "a factor ½",
     }  # fmt: skip
-    return next((f": {words}" for guess, words in known.items() if math.isclose(value, guess, rel_tol=1e-4)), "")
+    near = subject.resolution / 10.0
+    return next((f": {words}" for guess, words in known.items() if abs(value / guess - 1.0) < near), "")

@@ -133,7 +133,7 @@ def _box(integrand: Callable[[Tensor], Tensor], dims: int, per_axis: int) -> lis
     for _ in range(2):
         axes = [torch.linspace(a, b, per_axis, dtype=torch.float64) for a, b in box]
         values = integrand(_grid(axes)).reshape([per_axis] * dims)
-        values = torch.nan_to_num(values, nan=-math.inf)
+        values = torch.where(torch.isnan(values), torch.full_like(values, -math.inf), values)
         top = float(values.max())
         if not math.isfinite(top):
             return "no point of the grid has a positive finite density; say where the mass is: around=(center, scale)"
