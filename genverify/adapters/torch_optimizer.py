@@ -16,7 +16,7 @@ from genverify.adapters.adapter import adapter
 from genverify.errors import UsageError
 from genverify.subjects.optimizer import Convention, Optimizer
 
-__all__ = ["COUNT_NAMES", "GRADIENT_NAMES", "PARAMETER_NAMES", "RATE_NAMES", "HeldParameters", "signature_of"]
+__all__ = ["COUNT_NAMES", "GRADIENT_NAMES", "PARAMETER_NAMES", "RATE_NAMES", "HeldParameters", "carried", "signature_of"]
 
 PARAMETER_NAMES = frozenset(
     "params parameters param parameter p ps w weights weight theta thetas x xs model_params model_parameters variables "
@@ -90,7 +90,7 @@ def _plain(value: object) -> bool:
     return all(isinstance(x, (bool, int, float, str)) or x is None for x in numbers)
 
 
-def _carried(optimizer: object) -> dict[str, Any]:
+def carried(optimizer: object) -> dict[str, Any]:
     """The hyperparameters that a built optimizer shows: in its groups, its defaults or its attributes."""
     found = {k: v for k, v in _attributes(optimizer).items() if not k.startswith("_") and _plain(v)}
     found.update({k: v for k, v in (getattr(optimizer, "defaults", None) or {}).items()})
@@ -152,10 +152,10 @@ def optimizer_class(subject: Optimizer) -> Optimizer:
 def optimizer_instance(subject: Optimizer) -> Optimizer:
     """Reads the instance's hyperparameters and builds others of its class; the instance is never stepped."""
     original = subject.f
-    carried = _carried(original)
+    shown = carried(original)
     required, optional, open_ended = signature_of(type(original))
-    names = [name for name in (*required[1:], *optional) if name in carried]
-    kept = {name: carried[name] for name in names}
+    names = [name for name in (*required[1:], *optional) if name in shown]
+    kept = {name: shown[name] for name in names}
     if isinstance(original, torch.optim.Optimizer) and open_ended:
         kept = {name: value for name, value in original.defaults.items() if _plain(value)}
 
@@ -165,7 +165,7 @@ def optimizer_instance(subject: Optimizer) -> Optimizer:
         except TypeError:
             return _emptied(original, parameters)
 
-    fixed = {**carried, **kept}
+    fixed = {**shown, **kept}
     return _with(subject, "instance", build, {}, _capabilities(type(original)), fixed=fixed)
 
 
@@ -202,7 +202,7 @@ def optimizer_factory(subject: Optimizer) -> Optimizer:
             expected="an object with step()",
             do="return the optimizer, or pass an update function (w, g, state) -> w",
         )
-    fixed = {k: v for k, v in _carried(made).items() if k not in arguments}
+    fixed = {k: v for k, v in carried(made).items() if k not in arguments}
     return _with(subject, "factory", subject.f, arguments, _capabilities(type(made)), fixed=fixed, open_ended=open_ended)
 
 
@@ -228,7 +228,7 @@ def _with(
         return HeldParameters(parameters, with_groups)
 
     def read(chosen: Mapping[str, Any]) -> dict[str, Any]:
-        return _carried(begin([torch.zeros(2)], chosen).optimizer)
+        return carried(begin([torch.zeros(2)], chosen).optimizer)
 
     convention = Convention(
         name=name, start=begin, grouped=begin_groups if "groups" in capabilities else None, read=read,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genverify.adapters.adapter import adapter
-from genverify.adapters.torch_optimizer import COUNT_NAMES, GRADIENT_NAMES, PARAMETER_NAMES, signature_of
+from genverify.adapters.torch_optimizer import COUNT_NAMES, GRADIENT_NAMES, PARAMETER_NAMES, carried, signature_of
 from genverify.errors import UsageError
 from genverify.subjects.optimizer import Convention, Optimizer
 
@@ -52,7 +53,7 @@ class UpdatedParameters:
     """
 
     def __init__(self, f: Any, parameters: Sequence[Tensor], chosen: Mapping[str, Any]) -> None:  # noqa: ANN401
-        made = f(**{k: v for k, v in chosen.items()}) if inspect.isclass(f) else f
+        made = f(**chosen) if inspect.isclass(f) else f if inspect.isroutine(f) else copy.deepcopy(f)
         self.call = _callable_of(made)
         self.chosen = {} if inspect.isclass(f) else dict(chosen)
         self.parameters: list[Tensor] = list(parameters)
@@ -173,7 +174,10 @@ def update_function(subject: Optimizer) -> Optimizer:
     def begin(parameters: Sequence[Tensor], chosen: Mapping[str, Any]) -> UpdatedParameters:
         return UpdatedParameters(subject.f, parameters, chosen)
 
+    def read(chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return carried(subject.f(**chosen) if inspect.isclass(subject.f) else subject.f)
+
     convention = Convention(
-        name="update function", start=begin, arguments={**dict.fromkeys(wanted), **free}, open_ended=open_ended
+        name="update function", start=begin, read=read, arguments={**dict.fromkeys(wanted), **free}, open_ended=open_ended
     )
     return replace(subject, convention=convention)

@@ -60,7 +60,7 @@ def state_round_trip(subject: Optimizer, case: Case, run: Run) -> Judgement:
 def _groups(subject: Optimizer) -> str | None:
     assert subject.convention is not None and subject.law is not None
     if "groups" not in subject.convention.capabilities:
-        return "it is not a torch.optim.Optimizer that keeps its learning rate in parameter groups"
+        return "it is not a torch.optim.Optimizer class that takes a learning rate and keeps it in parameter groups"
     return None
 
 

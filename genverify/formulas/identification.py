@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 from genverify.adapters.adapter import adapt
 from genverify.errors import SubjectRaised, UsageError
 from genverify.formulas.optimizer import RuleLaw, introduce
-from genverify.formulas.optimizer_rule import Dialect
 from genverify.formulas.optimizer_rules import RULES, find_rule
 from genverify.subjects.optimizer import Optimizer
 from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive
@@ -85,20 +84,22 @@ def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identi
     f = optimizer.f if isinstance(optimizer, Optimizer) else optimizer
     claims = {**optimizer.hyper, **hyper} if isinstance(optimizer, Optimizer) else hyper
     rules = [find_rule(rule)] if rule is not None else list(RULES.values())
-    tried: list[tuple[Optimizer, Finding]] = []
+    ready: list[tuple[Optimizer, Trajectory]] = []
     refusal: Exception | None = None
     for one in rules:
-        bare = Optimizer(f, rule=one.name, hyper={**claims}, name=label)
         try:
-            subject = introduce(adapt(bare))
-            if not _means_it(subject, claims):
-                continue
-            tried.append((subject, _best(subject)))
+            subject = introduce(adapt(Optimizer(f, rule=one.name, hyper={**claims}, name=label)))
+            if _means_it(subject, claims):
+                ready.append((subject, drive(subject, _stream(subject))))
         except (UsageError, SubjectRaised) as error:
             refusal = refusal or error
-    if not tried:
+    if not ready:
         assert refusal is not None
         raise refusal
+    for look in (_accepted, _near, _far):  # the dear looks only where the cheap ones found nothing
+        tried = [(subject, look(subject, trajectory)) for subject, trajectory in ready]
+        if any(found.standing in ("accepted", "recognised") for _, found in tried):
+            break
     return _concluded(tried)
 
 
@@ -148,35 +149,43 @@ def _said(subject: Optimizer, found: Finding, others: tuple[str, ...]) -> Identi
     )  # fmt: skip
 
 
-def _streams(subject: Optimizer) -> Iterator[Stream]:
+def _stream(subject: Optimizer) -> Stream:
     """A fixed stream on which all dialects differ: sizes from 1e-8 to 1e3, falling and rising, a rate that changes."""
     assert subject.convention is not None
     k = torch.arange(_STEPS, dtype=torch.float64)
-    profile = torch.stack([torch.cos(1.7 * k) + 0.2, 1e-8 * (1.0 + 0.5 * torch.sin(k)), 0.8**k, 1e3 * torch.sin(2.3 * k + 1)])
+    rows = [torch.cos(1.7 * k) + 0.2, 1e-8 * (1.0 + 0.5 * torch.sin(k)), 0.8**k, 1e3 * torch.sin(2.3 * k + 1)]
     rates = torch.ones(_STEPS, dtype=torch.float64)
     if "rate" in subject.convention.capabilities:
         rates[_STEPS // 2 :] = 0.5
-    yield Stream(
-        parameters=(torch.tensor([1.0, -0.5, 2.0, 0.25], dtype=torch.float64),), gradients=(profile.T.contiguous(),),
-        present=(torch.ones(_STEPS, dtype=torch.bool),), rates=rates,
+    return Stream(
+        parameters=(torch.tensor([1.0, -0.5, 2.0, 0.25], dtype=torch.float64),),
+        gradients=(torch.stack(rows, dim=1),), present=(torch.ones(_STEPS, dtype=torch.bool),), rates=rates,
     )  # fmt: skip
 
 
-def _best(subject: Optimizer) -> Finding:
-    """The finding on the fixed stream, dialects several departures away from the rule's own included."""
+def _accepted(subject: Optimizer, trajectory: Trajectory) -> Finding:
+    """The accepted dialects alone."""
+    assert isinstance(subject.law, RuleLaw)
+    return subject.law.judge(trajectory, {}, explain=False)
+
+
+def _near(subject: Optimizer, trajectory: Trajectory) -> Finding:
+    """Those that are one departure away, and known slips, too."""
+    assert isinstance(subject.law, RuleLaw)
+    return subject.law.judge(trajectory, {})
+
+
+def _far(subject: Optimizer, trajectory: Trajectory) -> Finding:
+    """Dialects several departures away from the accepted ones."""
     law = subject.law
     assert isinstance(law, RuleLaw)
-    (stream,) = _streams(subject)
-    trajectory: Trajectory = drive(subject, stream)
     found = law.judge(trajectory, {})
-    if found.standing in ("accepted", "recognised"):
-        return found
-    far: list[Dialect] = [
-        one for one in law.about.dialects(law.values({}), law.words, whole=True) if one.standing != "accepted"
-    ]
-    for dialect in far:
+    for dialect in law.about.dialects(law.values({}), law.words, whole=True):
+        if dialect.standing == "accepted" or found.standing == "slip":
+            continue
         comparison = law.compare(trajectory, {}, dialect)
         if comparison.step == 0 and comparison.examined >= found.examined:
-            return replace(found, standing=dialect.standing, words=dialect.words, distinct=dialect.distinct,
-                           choices=dict(dialect.choices))  # fmt: skip
+            return replace(
+                found, standing=dialect.standing, words=dialect.words, distinct=dialect.distinct, choices=dialect.choices
+            )
     return found

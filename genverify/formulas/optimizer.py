@@ -50,9 +50,12 @@ def introduce(subject: Optimizer) -> Optimizer:
             expected="arguments that it can be built with", do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
         ) from error  # fmt: skip
     groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
+    unable = set()
     if not (isinstance(groups, list) and groups and any(rule.canonical(str(name)) == "lr" for name in groups[0])):
-        # A learning rate that is kept elsewhere can be neither scheduled nor given to one group.
-        convention = replace(convention, capabilities=convention.capabilities - {"rate", "groups"})
+        unable |= {"rate", "groups"}  # a learning rate that is kept elsewhere can be neither scheduled nor given to one group
+    if not any(rule.canonical(name) == "lr" for name in convention.arguments):
+        unable |= {"groups"}  # nothing to compare a group's own rate with
+    convention = replace(convention, capabilities=convention.capabilities - unable)
     return replace(subject, convention=convention, law=replace(law, shown=shown))
 
 

@@ -1,0 +1,45 @@
+"""Naming the convention that somebody's optimizer follows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genverify.errors import UsageError
+from genverify.formulas.identification import identify
+from genverify.formulas.optimizer_rules import RULES
+from tests.mutants import optimizer as written
+
+
+@pytest.mark.parametrize(
+    ("f", "hyper", "words"),
+    [
+        (torch.optim.Adam, {"weight_decay": 0.1}, "adam: ε outside the root, both moments corrected, coupled decay"),
+        (torch.optim.AdamW, {}, "adamw: ε outside the root, both moments corrected, decoupled decay"),
+        (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.9}, "sgd: first step undamped"),
+        (written.MomentumEMA, {}, "momentum_ema: average"),
+        (written.HeavyBallFolded, {}, "heavy_ball: heavy ball b = β b + g, η inside the velocity"),
+        (written.AdamHat, {}, "adam: ε̂ added to √v"),
+        (written.AdamUncorrected, {}, "adam: ε outside the root, no bias correction (recognised"),
+        (written.AdamRateDoubled, {"rule": "adam"}, "follows no rule that is known; the nearest is adam; probably a learning rate that is dou"),
+        (written.AdamByRow, {"rule": "adam"}, "follows no rule that is known; the nearest is adam, from which it parts at step 1"),
+    ],
+)
+def test_the_convention_is_named(f, hyper, words):
+    assert words in str(identify(f, **hyper))
+
+
+def test_one_rule_may_be_asked_for():
+    assert identify(torch.optim.SGD, rule="nesterov", lr=0.1, momentum=0.9, nesterov=True).rule == "optimizer.nesterov"
+    with pytest.raises(UsageError, match="did you mean"):
+        identify(torch.optim.SGD, rule="nesterof")
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_every_rule_is_whole(rule):
+    assert rule.statement and rule.source
+    hyper = {one.name: one.default for one in rule.hypers if one.default is not None} | {"weight_decay": 0.1, "amsgrad": True}
+    dialects = list(rule.dialects({**hyper, "momentum": 0.9, "centered": True}, {}, whole=True))
+    assert dialects[0].standing == "accepted"
+    for one in dialects:
+        assert one.make({}).lines[-1][0] in ("theta", "b", "m", "v")
