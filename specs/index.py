@@ -1,0 +1,136 @@
+"""The reading order, and the status of every claim: ``python -m specs.index`` writes specs/README.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from genverify.claims import Claim
+from genverify.formulas.catalogue import all_claims
+
+HERE = Path(__file__).resolve().parent
+README = HERE / "README.md"
+
+# Topics in the order in which they build on each other; a page that is not named here comes after them.
+READING_ORDER = (
+    "normal_density",
+    "gaussian_fit",
+    "kl_divergence",
+    "reparameterisation",
+    "score_function",
+    "control_variates",
+    "change_of_variables",
+    "affine_coupling",
+    "residual_invertibility",
+    "gradient_descent",
+    "momentum",
+    "adam",
+)
+
+_HEAD = """\
+# Reading order
+
+<!-- Written by `python -m specs.index`; a test fails when it is stale. -->
+
+Each page goes from source to claim, derivation, reference and verdict, and reads from top to bottom without running
+anything; each claim on it is proved, supported or refuted by tests (`pytest specs`, which shows the status beside each).
+
+DERIVED: a written proof whose algebra SymPy executes; the theorems it uses are cited. SUPPORTED: checked, not proved.
+REFUTED: false as its source states it; the page shows the counterexample and proves the corrected statement. An
+equation is rendered from the object that the page's tests assert on; the notation is the one in which it runs.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One topic.
+
+    Attributes:
+        topic: The name of its file.
+        title: The first sentence of its docstring.
+        claims: The names of its claims, in the order in which they first appear.
+    """
+
+    topic: str
+    title: str
+    claims: tuple[str, ...]
+
+
+def _proved(tree: ast.Module) -> Iterator[str]:
+    """The names in ``@proves("...")``, in order."""
+    for node in tree.body:
+        for mark in getattr(node, "decorator_list", ()):
+            if isinstance(mark, ast.Call) and getattr(mark.func, "id", getattr(mark.func, "attr", "")) == "proves":
+                yield ast.literal_eval(mark.args[0])
+
+
+def pages(folder: Path = HERE) -> list[Page]:
+    """Every file that proves something, in reading order; read, not imported."""
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        claims = tuple(dict.fromkeys(_proved(tree)))
+        if claims:
+            title = " ".join((ast.get_docstring(tree) or path.stem).partition("\n\n")[0].split())
+            found.append(Page(topic=path.stem, title=title.rstrip("."), claims=claims))
+    known = {topic: rank for rank, topic in enumerate(READING_ORDER)}
+    return sorted(found, key=lambda page: (known.get(page.topic, len(known)), page.topic))
+
+
+def _cell(text: str) -> str:
+    """Plain text in a table: a bar would end the cell, and stars and underscores would mark it up."""
+    for mark in ("\\", "|", "*", "_", "<", "`"):
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.split())
+
+
+def _claim(claim: Claim) -> Iterator[str]:
+    yield f"**{claim.status}** `{claim.name}`. {_cell(claim.statement)}"
+    yield ""
+    if claim.equation is not None:
+        yield f"```math\n{claim.latex()}\n```"
+        yield ""
+    if claim.counterexample:
+        yield f"- counterexample: {_cell(claim.counterexample)}"
+        yield f"- what holds: {_cell(claim.corrected)}"
+    if claim.assumptions:
+        yield f"- assumed: {_cell('; '.join(claim.assumptions))}"
+    if claim.theorems:
+        yield f"- used: {_cell('; '.join(claim.theorems))}"
+    yield f"- source: {_cell(claim.source)}"
+    yield ""
+
+
+def write(claims: dict[str, Claim], order: list[Page]) -> str:
+    """The text of README.md."""
+    lines = [_HEAD]
+    counts = {
+        status: sum(one.status == status for one in claims.values()) for status in ("DERIVED", "SUPPORTED", "REFUTED")
+    }
+    lines += [f"{len(claims)} claims: " + ", ".join(f"{n} {status}" for status, n in counts.items()) + ".", ""]
+    lines += ["| page | claims |", "| --- | --- |"]
+    for page in order:
+        marks = ", ".join(f"{claims[name].status} {_cell(name)}" for name in page.claims)
+        lines.append(f"| [{_cell(page.topic)}]({page.topic}.py): {_cell(page.title)} | {marks} |")
+    lines.append("")
+    shown: set[str] = set()
+    for page in order:
+        lines += [f"## [{_cell(page.title)}]({page.topic}.py)", ""]
+        for name in page.claims:
+            if name in shown:
+                lines += [f"`{name}`: stated above.", ""]
+            else:
+                lines += _claim(claims[name])
+            shown.add(name)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> None:
+    """Writes specs/README.md."""
+    README.write_text(write(all_claims(), pages()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
