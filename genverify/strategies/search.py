@@ -46,6 +46,7 @@ def search(
     """
     import hypothesis
     from hypothesis import HealthCheck, Phase, Verbosity, settings
+    from hypothesis.errors import Flaky
 
     found = Found()
     limit = cases + _SHRINKS
@@ -69,11 +70,11 @@ def search(
     phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrink else (Phase.explicit, Phase.generate)
     runner = settings(
         max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
-        verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+        verbosity=Verbosity.quiet, suppress_health_check=tuple(HealthCheck.__members__.values()), report_multiple_bugs=False,
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
     try:
         runner()
-    except (_Refuted, hypothesis.errors.Flaky):
+    except (_Refuted, Flaky):
         # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
         if found.failing is None:
             raise
@@ -93,6 +94,6 @@ def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> lis
 
     settings(
         max_examples=cases, database=None, deadline=None, phases=(Phase.generate,), verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=tuple(HealthCheck.__members__.values()),
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))()  # fmt: skip
     return drawn
