@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 import pytest
-from tests.mutants.mutant import Mutant, Twin
 
 import genverify as gv
+from tests.mutants.matrix import families
+from tests.mutants.mutant import Mutant, Twin
 
-_FAMILIES = sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in ("mutant", "test_kills", "matrix"))
-_MODULES = [importlib.import_module(f"tests.mutants.{family}") for family in _FAMILIES]
+_MODULES = [importlib.import_module(f"tests.mutants.{family}") for family in families()]
 MUTANTS: list[Mutant] = [mutant for module in _MODULES for mutant in module.MUTANTS]
 TWINS: list[Twin] = [twin for module in _MODULES for twin in module.TWINS]
 
