@@ -16,9 +16,8 @@ _NOT_FAMILIES = ("mutant", "matrix", "test_kills")
 
 
 def families() -> list[str]:
-    """The files that hold MUTANTS and TWINS; a family whose twins fill a file of their own gathers them itself."""
-    stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(stem for stem in stems if stem not in _NOT_FAMILIES and not stem.endswith("_twins"))
+    """The files that hold MUTANTS and TWINS."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _NOT_FAMILIES)
 
 
 def run(family: str, which: str, index: int) -> tuple[dict[str, str], float]:
