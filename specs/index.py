@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from genverify.claims import Claim
+from genverify.claims import Claim, Status
 from genverify.formulas.catalogue import all_claims
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ _HEAD = """\
 <!-- Written by `python -m specs.index`; a test fails when it is stale. -->
 
 Each page goes from source to claim, derivation, reference and verdict, and reads from top to bottom without running
-anything; each claim on it is proved, supported or refuted by tests (`pytest specs`, which shows the status beside each).
+anything; each claim on it is proved, supported or refuted by tests (`pytest specs`, which shows the status of each).
 
 DERIVED: a written proof whose algebra SymPy executes; the theorems it uses are cited. SUPPORTED: checked, not proved.
 REFUTED: false as its source states it; the page shows the counterexample and proves the corrected statement. An
@@ -86,6 +86,11 @@ def _cell(text: str) -> str:
     return " ".join(text.split())
 
 
+def _counted(claims: Iterable[Claim]) -> str:
+    known = [claim.status for claim in claims]
+    return ", ".join(f"{known.count(status)} {status}" for status in Status if status in known)
+
+
 def _claim(claim: Claim) -> Iterator[str]:
     yield f"**{claim.status}** `{claim.name}`. {_cell(claim.statement)}"
     yield ""
@@ -106,14 +111,10 @@ def _claim(claim: Claim) -> Iterator[str]:
 def write(claims: dict[str, Claim], order: list[Page]) -> str:
     """The text of README.md."""
     lines = [_HEAD]
-    counts = {
-        status: sum(one.status == status for one in claims.values()) for status in ("DERIVED", "SUPPORTED", "REFUTED")
-    }
-    lines += [f"{len(claims)} claims: " + ", ".join(f"{n} {status}" for status, n in counts.items()) + ".", ""]
-    lines += ["| page | claims |", "| --- | --- |"]
+    lines += [f"{len(claims)} claims: {_counted(claims.values())}.", "", "| page | claims |", "| --- | --- |"]
     for page in order:
-        marks = ", ".join(f"{claims[name].status} {_cell(name)}" for name in page.claims)
-        lines.append(f"| [{_cell(page.topic)}]({page.topic}.py): {_cell(page.title)} | {marks} |")
+        counted = _counted(claims[name] for name in page.claims)
+        lines.append(f"| [`{page.topic}`]({page.topic}.py): {_cell(page.title)} | {counted} |")
     lines.append("")
     shown: set[str] = set()
     for page in order:
