@@ -114,7 +114,7 @@ def integral(
     ),
 )
 def bias(subject: GradientEstimator, case: Case, run: Run) -> Judgement:
-    """Exact by enumeration or quadrature; else by randomised quasi-Monte Carlo; else by a sequential test."""
+    """Exact by enumeration or quadrature; else, as something is assumed, by a sequential test or quasi-Monte Carlo."""
     made = integral(subject, case, run)
     if isinstance(made, Judgement):
         return made
@@ -213,6 +213,8 @@ def _short(values: Tensor) -> str:
 def _judge_statistically(made: Integral, run: Run) -> Judgement:
     subject, found = made.subject, made.found
     resolution = subject.resolution * made.size
+    if subject.assumption is not None:
+        return _in_sequence(made, run, resolution)
     blind = "cannot integrate" in found.reason
     if found.confidence is not None and not blind and bool(torch.isfinite(found.error).all()):
         allowed = found.error + made.rounding
@@ -232,13 +234,11 @@ def _judge_statistically(made: Integral, run: Run) -> Judgement:
             return failed(**evidence, message=explain(made), witness=witness(subject, made.case))
         if bool((found.error <= resolution).all()):
             return passed(**evidence)
-    if subject.assumption is None:
-        return inconclusive(
-            f"the integral over the draws has not converged ({found.reason}), and no assumption= allows a test",
-            rung=Rung.EXACT,
-            figures=_figures(made),
-        )
-    return _in_sequence(made, run, resolution)
+    return inconclusive(
+        f"the integral over the draws has not converged ({found.reason}), and no assumption= allows a test",
+        rung=Rung.EXACT,
+        figures=_figures(made),
+    )
 
 
 def _in_sequence(made: Integral, run: Run, resolution: Tensor) -> Judgement:
