@@ -1,38 +1,40 @@
-"""Calling a stranger's formula on a case, and the oracle on the same one."""
+"""Calling a stranger's formula on a case: what it is given, where, and what it changed."""
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
+from genverify.checks.formula_draws import roles
+from genverify.checks.formula_result import Unreadable, results
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case, render
-from genverify.subjects.formula import Bound, Formula
-from genverify.subjects.functions import Table
-from genverify.subjects.specification import Argument, Dialect, Layout, Specification
+from genverify.subjects.formula import Bound, Formula, Place
+from genverify.subjects.formula_shapes import arrangement
+from genverify.subjects.specification import CALL, Layout
 
-__all__ = ["Call", "Unreadable", "call", "layout_of", "oracle_of", "witness"]
-
-
-class Unreadable(Exception):
-    """The subject returned something that is no tensor or number, or drew something that has no role."""
+__all__ = ["Call", "Unreadable", "call", "layout_of", "witness"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of the subject.
+    """One call of the subject, or one call after the other along the axis ``call``.
 
     Attributes:
         outputs: Its results, as tensors.
-        inputs: Argument name → the tensor that was passed, a leaf when gradients were asked for.
+        inputs: Argument name → the tensor that was passed, a leaf when gradients were asked for; of a list, an entry
+            ``name[i]`` for each.
         draws: Draw name → its standardised value, recorded inside.
         changed: Parameters whose value the call changed.
         dtype: The narrowest floating dtype among inputs and outputs.
+        returned_tensor: Whether the results were tensors, and not numbers or arrays.
     """
 
     outputs: tuple[torch.Tensor, ...]
@@ -56,188 +58,196 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
         SubjectRaised: The subject raised.
         Unreadable: Its result is not what the formula yields.
     """
+    given, leaves = _given(subject, case, gradients)
+    before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+    result, tape = _invoke(subject, given, case)
+    outputs, returned_tensor = results(subject, result)
+    draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case))
+    floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
+    return Call(
+        outputs=outputs, inputs=leaves, draws=draws, changed=_changed(subject, leaves, before),
+        dtype=max(floats, key=lambda one: torch.finfo(one).eps, default=torch.float64),
+        returned_tensor=returned_tensor,
+    )  # fmt: skip
+
+
+def _changed(subject: Formula, leaves: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> tuple[str, ...]:
     assert subject.match is not None
+    touched = {n.partition("[")[0] for n, leaf in leaves.items() if not torch.equal(leaf.detach(), before[n])}
+    return tuple(bound.parameter for bound in subject.match.bound if bound.argument.name in touched)
+
+
+def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Parameter → what it is given, copied; and the tensors among these by argument."""
+    assert subject.match is not None
+    layout, device = layout_of(subject, case), _device(subject.f)
     given: dict[str, Any] = {}
     leaves: dict[str, torch.Tensor] = {}
+
+    def leaf(name: str, bound: Bound, value: torch.Tensor) -> torch.Tensor:
+        arranged = arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
+        copied = _copy(value if arranged is None else arranged.to_subject(value, case["#sizes"])).to(device)
+        if gradients and copied.is_floating_point() and bound.argument.differentiable:
+            copied.requires_grad_(True)
+        leaves[name] = copied
+        # Of what is meant to be overwritten the subject gets a copy that autograd lets it overwrite.
+        return copied.clone() if gradients and bound.parameter in subject.in_place else copied
+
     for bound in subject.match.bound:
-        if bound.argument.name not in case:
+        name = bound.argument.name
+        if name not in case:
             continue
-        value = case[bound.argument.name]
+        value = case[name]
         if isinstance(value, torch.Tensor):
-            value = _copy(value)
-            if gradients and value.is_floating_point() and bound.argument.differentiable:
-                value.requires_grad_(True)
-            leaves[bound.argument.name] = value
+            value = leaf(name, bound, value)
+        elif isinstance(value, list):
+            value = [
+                leaf(f"{name}[{i}]", bound, one) if isinstance(one, torch.Tensor) else one
+                for i, one in enumerate(value)
+            ]
         given[bound.parameter] = value
-    before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
-    result, draws = _invoke(subject, given, case)
-    outputs, returned_tensor = _outputs(subject, result)
-    changed = tuple(
-        bound.parameter
-        for bound in subject.match.bound
-        if bound.argument.name in leaves
-        and not torch.equal(leaves[bound.argument.name].detach(), before[bound.argument.name])
-    )
-    floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
-    dtype = max(floats, key=lambda one: torch.finfo(one).eps, default=torch.float64)
-    return Call(
-        outputs=outputs, inputs=leaves, draws=draws, changed=changed, dtype=dtype, returned_tensor=returned_tensor
-    )
+    return given, leaves
+
+
+def _device(f: object) -> torch.device:
+    owner = owner_of(f)
+    tensors = [] if owner is None else [*owner.parameters(), *owner.buffers()]
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def owner_of(f: object) -> nn.Module | None:
+    """The module that a callable is, or whose method it is."""
+    owner = f if isinstance(f, nn.Module) else getattr(f, "__self__", None)
+    return owner if isinstance(owner, nn.Module) else None
 
 
 def _copy(value: torch.Tensor) -> torch.Tensor:
     """A copy with the same strides, so that a view is judged as a view."""
-    copied = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype) if value.numel() else value.clone()
-    return copied.copy_(value) if value.numel() else copied
+    if not value.numel():
+        return value.clone()
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype).copy_(value)
 
 
-def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, dict[str, torch.Tensor]]:
+def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, Any]:
+    """The raw result (of the last call, or of all where the formula has an output for each), and the tape if any."""
     assert subject.match is not None
-    f = subject.f
-    fixed = dict(subject.fixed)
-    constructor = {b.parameter for b in subject.match.bound if b.constructor}
-    if inspect.isclass(f):
-        built = {name: given.pop(name) for name in list(given) if name in constructor}
-        names = set(inspect.signature(f).parameters)
-        built.update({name: fixed.pop(name) for name in list(fixed) if name in names})
-        with subject_code():
-            f = f(**built)
-    positional = [given.pop(b.parameter) for b in subject.match.bound if not b.keyword and b.parameter in given]
-    if not subject.match.inside:
-        with subject_code():
-            return f(*positional, **given, **fixed), {}
-    from genverify.noise import record
-
-    with record() as recorder, subject_code():
-        result = f(*positional, **given, **fixed)
-    return result, _roles(subject, recorder.tape, case)
-
-
-def _roles(subject: Formula, tape: Any, case: Case) -> dict[str, torch.Tensor]:  # noqa: ANN401 - a Tape
-    """The draws that the subject made, matched in order to the roles of the formula by law and size."""
-    assert subject.match is not None
-    layout, sizes = layout_of(subject, case), case["#sizes"]
-    waiting = list(tape.draws)
-    found: dict[str, torch.Tensor] = {}
-    for argument in subject.match.inside:
-        shape = tuple(sizes[axis] for axis in layout.axes(argument))
-        count = int(torch.Size(shape).numel())
-        for draw in waiting:
-            value = draw.value if draw.standardised is None else draw.standardised
-            if draw.law == argument.law and value.numel() == count:
-                found[argument.name] = value.detach().to(torch.float64).reshape(shape)
-                waiting.remove(draw)
-                break
-        else:
-            drawn = ", ".join(f"{d.law} {tuple(d.shape)}" for d in tape.draws) or "nothing"
-            raise Unreadable(f"the formula draws {argument.name} ({argument.law}, {shape}); the subject drew {drawn}")
-    return found
-
-
-def _outputs(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401
-    if subject.output is not None:
-        with subject_code():
-            result = subject.output(result)
     assert subject.specification is not None
-    names = subject.specification.outputs
-    if names and isinstance(result, dict):
-        result = tuple(result.get(name) for name in names)
-    parts = list(result) if names and isinstance(result, (tuple, list)) else [result]
-    wanted = max(1, len(names))
-    if len(parts) != wanted:
-        raise Unreadable(f"returned {len(parts)} results where the formula has {wanted} ({', '.join(names)})")
-    tensors, returned_tensor = [], True
-    for part in parts:
-        if isinstance(part, (tuple, list)) and len(part) == 1:
-            part = part[0]
-        if not isinstance(part, torch.Tensor):
-            returned_tensor = False
-            if not isinstance(part, (int, float, np.ndarray, np.generic)):
-                raise Unreadable(
-                    f"returned {type(part).__name__} where the formula yields a tensor; say output=… to pick it"
-                )
-            part = torch.as_tensor(part, dtype=torch.float64)
-        tensors.append(part)
-    return tuple(tensors), returned_tensor
+    fixed = {**subject.fixed, **subject.combinations()[case["#options"] if "#options" in case else 0]}
+    f, fixed = _made(subject, given, fixed)
+    held = {b.parameter: given.pop(b.parameter) for b in subject.match.bound if b.place is Place.HELD}
+    slices = _slices(subject, given, case)
+    if CALL in axes_of(subject):
+        f = _fresh(f)
+
+    def run() -> Any:  # noqa: ANN401 - what a stranger returns
+        found = []
+        for index, one in enumerate(slices):
+            _set_mode(subject, f, index, len(slices))
+            found.append(_once(subject, f, one, fixed, held))
+        return found if CALL in subject.specification.output.split() else found[-1]  # type: ignore[union-attr]
+
+    with _default_dtype(subject.default_dtype):
+        if not subject.match.inside:
+            return run(), None
+        from genverify.noise import record
+
+        with record() as recorder:
+            result = run()
+        return result, recorder.tape
+
+
+def axes_of(subject: Formula) -> set[str]:
+    """All the axes that the formula's arguments have."""
+    assert subject.specification is not None
+    return {axis for argument in subject.specification.arguments for axis in argument.axes.split()}
+
+
+def _made(subject: Formula, given: dict[str, Any], fixed: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The callable, made from the class where one was given, and what is left to fix in the call."""
+    f = subject.f
+    if not inspect.isclass(f):
+        return f, fixed
+    assert subject.match is not None
+    built = {b.parameter: given.pop(b.parameter) for b in subject.match.bound
+             if b.place is Place.CONSTRUCTOR and b.parameter in given}  # fmt: skip
+    names = set(inspect.signature(f).parameters)
+    built.update({name: value for name, value in fixed.items() if name in names})
+    with subject_code():
+        return f(**built), {name: value for name, value in fixed.items() if name not in names}
+
+
+def _fresh(f: Any) -> Any:  # noqa: ANN401 - a callable with a state
+    """A copy in its initial state: every case begins there."""
+    try:
+        return copy.deepcopy(f)
+    except Exception:  # what cannot be copied is put back after the case, as any subject is
+        return f
+
+
+def _slices(subject: Formula, given: dict[str, Any], case: Case) -> list[dict[str, Any]]:
+    """What each call is given: arguments with the axis ``call`` slice by slice, the others every time."""
+    assert subject.match is not None
+    layout = layout_of(subject, case)
+    along = {
+        b.parameter: layout.axes(b.argument).index(CALL)
+        for b in subject.match.bound
+        if CALL in layout.axes(b.argument) and b.parameter in given
+    }
+    if not along:
+        return [given]
+    return [
+        {name: value.select(along[name], index) if name in along else value for name, value in given.items()}
+        for index in range(case["#sizes"][CALL])
+    ]
+
+
+def _set_mode(subject: Formula, f: Any, index: int, count: int) -> None:  # noqa: ANN401
+    assert subject.specification is not None
+    modes = subject.specification.modes
+    mode = modes[max(0, len(modes) - count + index)] if modes else subject.mode
+    owner = owner_of(f)
+    if owner is not None and mode:
+        owner.train(mode == "train")
+
+
+def _once(subject: Formula, f: Any, given: dict[str, Any], fixed: Mapping[str, Any], held: dict[str, Any]) -> Any:  # noqa: ANN401
+    """One call: by position as far as the signature allows, since wrappers (vmap, grad) see no keywords."""
+    assert subject.match is not None
+    given = {**given, **fixed}
+    positional = []
+    for name in subject.match.order:
+        if name not in given:
+            break
+        positional.append(given.pop(name))
+    with subject_code():
+        if held:
+            result = torch.func.functional_call(f, held, tuple(positional), given)
+        else:
+            result = f(*positional, **given)
+    if result is None and subject.in_place:
+        everything = {**dict(zip(subject.match.order, positional, strict=False)), **given}
+        written = tuple(everything[name] for name in subject.in_place if name in everything)
+        return written[0] if len(written) == 1 else written
+    return result
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype | None) -> Iterator[None]:
+    if dtype is None:
+        yield
+        return
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def witness(subject: Formula, case: Case) -> dict[str, str]:
     """The case under the subject's own parameter names."""
     assert subject.match is not None
-    return {b.parameter: render(case[b.argument.name]) for b in subject.match.bound if b.argument.name in case}
-
-
-Terms = tuple[torch.Tensor, ...]
-
-
-def oracle_of(
-    subject: Formula, case: Case, made: Call, dialect: Dialect, *, output: int = 0, gradient: bool = False
-) -> tuple[Callable[..., Terms], list[torch.Tensor], list[str]]:
-    """The oracle as a function of the case's floating-point values in the subject's own parametrisation.
-
-    Returns:
-        The function, returning additive terms of the dialect's result; its arguments in float64; their names.
-    """
-    assert subject.specification is not None
-    assert subject.match is not None
-    specification = subject.specification
-    constants: dict[str, Any] = {}
-    floats: dict[str, torch.Tensor] = {}
-    forms = {b.argument.name: b for b in subject.match.bound}
-    for argument in specification.arguments:
-        value = _given(argument, forms.get(argument.name), case, made)
-        if isinstance(value, torch.Tensor) and value.is_floating_point():
-            floats[argument.name] = value.detach().to(torch.float64)
-        else:
-            constants[argument.name] = Table(value.entries.double()) if isinstance(value, Table) else value
-    names = list(floats)
-    axes = _output_axes(specification, layout_of(subject, case), output)
-    function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle
-
-    def canonical(name: str, value: Any) -> Any:  # noqa: ANN401
-        return forms[name].form.canonical(value) if name in forms else value
-
-    def terms(*values: torch.Tensor) -> Terms:
-        keywords = {n: canonical(n, v) for n, v in (*zip(names, values, strict=True), *constants.items())}
-        result = function(**keywords, **dialect.keywords)
-        part = result[output] if specification.outputs else result
-        return _expand(part, axes, dialect)
-
-    return terms, [floats[name] for name in names], names
-
-
-def _given(argument: Argument, bound: Bound | None, case: Case, made: Call) -> Any:  # noqa: ANN401
-    if argument.name in made.draws:
-        return made.draws[argument.name]
-    if argument.name in case:
-        return case[argument.name]
-    if bound is not None and bound.default is not ...:
-        default = bound.default
-        return torch.tensor(default, dtype=torch.float64) if isinstance(default, float) else default
-    return argument.default
-
-
-def _output_axes(specification: Specification, layout: Layout, output: int) -> tuple[str, ...]:
-    words = specification.output.split("|")
-    return tuple(axis for axis in words[min(output, len(words) - 1)].split() if axis not in layout.drop)
-
-
-def _expand(part: Any, axes: tuple[str, ...], dialect: Dialect) -> Terms:  # noqa: ANN401 - a tensor or a tuple of terms
-    """Additive terms after the dialect's reductions; reduced elements stay apart, as their sizes count."""
-    terms = part if isinstance(part, tuple) else (part,)
-    stack = torch.stack(torch.broadcast_tensors(*terms))
-    lead = 1
-    for position, axis in enumerate(axes):
-        how = dialect.reductions.get(axis, "none")
-        if how == "none":
-            continue
-        # Axes before this one that were reduced have moved into the leading dimension already.
-        kept = sum(dialect.reductions.get(a, "none") == "none" for a in axes[:position])
-        size = stack.shape[1 + kept]
-        stack = stack.movedim(1 + kept, 0).reshape(lead * stack.shape[0] * size, *_without(stack.shape[1:], kept))
-        stack = stack / size if how == "mean" else stack
-    return tuple(stack.unbind(0))
-
-
-def _without(shape: torch.Size, position: int) -> tuple[int, ...]:
-    return tuple(size for index, size in enumerate(shape) if index != position)
+    found = {b.parameter: render(case[b.argument.name]) for b in subject.match.bound if b.argument.name in case}
+    if "#options" in case:
+        found.update({name: repr(value) for name, value in subject.combinations()[case["#options"]].items()})
+    return found

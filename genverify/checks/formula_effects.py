@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 
 from genverify.checks.check import check
-from genverify.checks.formula_call import Unreadable, call, witness
-from genverify.checks.formula_dialect import identify
+from genverify.checks.formula_call import Unreadable, call, layout_of, witness
+from genverify.checks.formula_comparison import compare
+from genverify.checks.formula_identity import identify, identity_of
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
+from genverify.subjects.formula_case import alike
 from genverify.verdict import Judgement, failed, inconclusive, passed
 
 __all__ = ["inputs_untouched", "repeatable"]
@@ -45,26 +47,56 @@ def _draws_nothing(subject: Formula) -> str | None:
 
 @check(
     "formula.repeatable",
-    statement="called again with the same inputs it gives the same result, and it draws nothing at random",
+    statement="called again with the same inputs it gives the same result, whatever it was called with in between",
     source="genverify's contract for a Formula",
     before=identify,
     requires=_draws_nothing,
 )
 def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
-    """Calls twice under different seeds; a difference is a random draw or a state that the formula does not have."""
+    """Calls on the case, on another case of the same shape, and on the case under another seed.
+
+    A difference is a random draw or a state that the formula does not have; so is a second answer that is not the
+    formula's, where the first was.
+    """
+    found = identity_of(subject, case)
+    between = _other(subject, case)
     try:
         first = call(subject, case)
-        torch.manual_seed(case.seed + 1)
-        second = call(subject, case)
+        other = call(subject, between)
+        torch.default_generator.manual_seed(case.seed + 1)
+        again = call(subject, case)
     except Unreadable as error:
         return inconclusive(str(error))
-    for one, two in zip(first.outputs, second.outputs, strict=True):
+    for one, two in zip(first.outputs, again.outputs, strict=True):
         if one.shape != two.shape or not torch.equal(_comparable(one), _comparable(two)):
             return failed(
                 examined=1, witness=witness(subject, case),
                 message=f"two calls with the same inputs differ; {_what_is_random(subject, case)}",
             )  # fmt: skip
+    known = subject.memory.setdefault("stateless", set())
+    sizes = (tuple(between["#sizes"].items()), first.dtype, case["#options"] if "#options" in case else 0)
+    if sizes in known:  # the case in between depends on these alone
+        return passed(examined=1)
+    right = any(compare(subject, case, first, one, torch.float32).agrees for one in found.accepted)
+    if right and not any(compare(subject, between, other, one, torch.float32).agrees for one in found.accepted):
+        return failed(
+            examined=1, witness=witness(subject, between),
+            message="called with other inputs after a first call, its value is not the formula's: it remembers",
+        )  # fmt: skip
+    known.add(sizes)
     return passed(examined=1)
+
+
+def _other(subject: Formula, case: Case) -> Case:
+    """A case of the same sizes and options with other values: the first probe's sequence at these sizes."""
+    for _, tensor in case.tensors():
+        if tensor.is_floating_point():
+            dtype = tensor.dtype
+            break
+    else:
+        dtype = torch.float64
+    combination = case["#options"] if "#options" in case else 0
+    return alike(subject, layout_of(subject, case), case["#sizes"], dtype, combination) or case
 
 
 def _comparable(tensor: torch.Tensor) -> torch.Tensor:

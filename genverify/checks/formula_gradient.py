@@ -8,13 +8,15 @@ from dataclasses import replace
 import torch
 
 from genverify.checks.check import check
-from genverify.checks.formula_call import Call, Unreadable, call, oracle_of, witness
-from genverify.checks.formula_dialect import identify
+from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
+from genverify.checks.formula_identity import identify, identity_of
+from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
 from genverify.numerics.rounding import Allowance, allowance, gradient_allowance
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
-from genverify.subjects.formula import Formula
+from genverify.subjects.formula import Bound, Formula
+from genverify.subjects.formula_shapes import arrangement
 from genverify.subjects.specification import Dialect
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
 
@@ -23,6 +25,8 @@ __all__ = ["gradient"]
 
 def _claimed(subject: Formula) -> str | None:
     assert subject.specification is not None
+    if subject.accuracy is not None or subject.order is not None:
+        return "an approximation of the value claims nothing of the gradient"
     return None if subject.specification.gradient else f"no gradient is claimed of {subject.like}"
 
 
@@ -35,7 +39,7 @@ def _claimed(subject: Formula) -> str | None:
 )
 def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
     """Differentiates a fixed combination of the results, and compares within the allowance of the gradient's terms."""
-    found = identify(subject)
+    found = identity_of(subject, case)
     if not found.accepted:
         return inconclusive("the value follows no accepted dialect, so the gradient has nothing to be held against")
     try:
@@ -71,17 +75,28 @@ def _one_output(
         )
     judged = []
     for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
-        got = torch.zeros_like(leaf) if grad is None else grad
+        got = _in_the_formulas_shape(subject, case, name, torch.zeros_like(leaf) if grad is None else grad)
         candidates = [_compare(subject, case, made, one, index, name, cotangent, got) for one in dialects]
         judged.append(min(candidates, key=lambda one: (one.outcome == "FAIL", one.evidence.ratio)))
     return judged
+
+
+def _in_the_formulas_shape(subject: Formula, case: Case, name: str, grad: torch.Tensor) -> torch.Tensor:
+    bound, layout = _bound(subject, name), layout_of(subject, case)
+    arranged = arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
+    return grad if arranged is None else arranged.to_formula(grad, case["#sizes"])
+
+
+def _bound(subject: Formula, name: str) -> Bound:
+    assert subject.match is not None
+    return next(b for b in subject.match.bound if b.argument.name == name.partition("[")[0])
 
 
 def _compare(
     subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
     got: torch.Tensor,
 ) -> Judgement:  # fmt: skip
-    accuracy = identify(subject).accuracy or made.dtype
+    accuracy = identity_of(subject, case).accuracy or made.dtype
     judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy)
     if judged.outcome == "FAIL" and accuracy is torch.float64:
         # Narrowness is reported, not accused: see formula.value.
@@ -100,16 +115,17 @@ def _within(
     specification = subject.specification
     terms, values, names = oracle_of(subject, case, made, dialect, output=index, gradient=True)
     with torch.no_grad():
-        shape = torch.broadcast_tensors(*terms(*values))[0].shape
-    if shape.numel() != cotangent.numel():
-        return failed(examined=1, message="the result's shape is not the dialect's", witness=witness(subject, case))
-    weight = cotangent.reshape(shape)
+        shape = tuple(torch.broadcast_tensors(*terms(*values))[0].shape)
+    weight = fitted(subject, case, dialect, index, cotangent, shape)
+    if weight is None:
+        message = f"the result has shape {tuple(cotangent.shape)} where {dialect} has {shape}"
+        return failed(examined=1, quantity="shape", message=message, witness=witness(subject, case))
     quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
     if quick is not None:
         judged = _judge(subject, case, made, quick, name, got)
         if judged.outcome == "PASS":  # within the rounding of the gradient itself, whatever its conditioning
             return judged
-    normwise = [i for i, one in enumerate(names) if specification.argument(one).normwise]
+    normwise = [i for i, one in enumerate(names) if argument_of(subject, one).normwise]
     elements = max(value.numel() for value in values)
     bound = gradient_allowance(
         terms, values, wrt=names.index(name), dtype=accuracy, cotangent=weight,
@@ -132,12 +148,8 @@ def _quick(
 
 
 def _judge(subject: Formula, case: Case, made: Call, bound: Allowance, name: str, got: torch.Tensor) -> Judgement:
-    assert subject.specification is not None
-    assert subject.match is not None
-    # Only what the domain determines: a symmetric matrix has one free number for two entries, for instance.
-    tangent = next(b.form.domain.tangent for b in subject.match.bound if b.argument.name == name)
-    got = tangent(got.detach())
-    bound = replace(bound, value=tangent(bound.value), allowed=tangent(bound.allowed))
+    parameter = _bound(subject, name)
+    bound, got = _determined(parameter, case, name, bound, got.detach())
     ratios = bound.excess(got.detach().to(torch.float64))
     seen = ~torch.isnan(ratios)
     unit = str(made.dtype).removeprefix("torch.")
@@ -146,13 +158,39 @@ def _judge(subject: Formula, case: Case, made: Call, bound: Allowance, name: str
     at = int(torch.where(seen, ratios, torch.full_like(ratios, -1.0)).argmax())
     want, have = float(bound.value.reshape(-1)[at]), float(got.reshape(-1)[at])
     error, allowed = abs(want - have), float(bound.allowed.reshape(-1)[at])
-    quantity = f"|error of ∂/∂{name}|"
+    called = parameter.parameter + name[len(parameter.argument.name) :]
+    quantity = f"|error of ∂/∂{called}|"
     if not float(ratios.reshape(-1)[at]) > 1:
         return passed(examined=1, quantity=quantity, observed=error, allowed=allowed, unit=unit)
-    message = f"claimed ∂/∂{name} is {have:.6g}; that of {subject.like} is {want:.6g}"
+    message = f"claimed ∂/∂{called} is {have:.6g}; that of {subject.like} is {want:.6g}"
     if have == 0:
         message += "; the gradient is lost (a detach, a missing graph or a rounding step in the way?)"
     return failed(
         examined=1, quantity=quantity, observed=error, allowed=allowed, unit=unit, message=message,
         witness=witness(subject, case),
     )  # fmt: skip
+
+
+def _determined(
+    parameter: Bound, case: Case, name: str, bound: Allowance, got: torch.Tensor
+) -> tuple[Allowance, torch.Tensor]:
+    """Only what the domain determines: a symmetric matrix has one free number for two entries, for instance.
+
+    The projection is linear, so the error of the projected gradient is at most |P| times the allowance.
+    """
+    tangent = parameter.form.domain.tangent
+    if tangent is None:
+        return bound, got
+    whole, entry, index = name.partition("[")
+    at = case[whole][int(index.rstrip("]"))] if entry else case[whole]
+    at = at.to(torch.float64)
+
+    def project(gradient: torch.Tensor) -> torch.Tensor:
+        return tangent(gradient.to(torch.float64), at)
+
+    basis = torch.eye(at.numel(), dtype=torch.float64).reshape(-1, *at.shape)
+    columns = torch.stack([project(one) for one in basis]).abs().reshape(at.numel(), -1)
+    allowed = bound.allowed.reshape(-1)
+    # An entry of which nothing is promised promises nothing of those that it is mixed with.
+    spread = torch.where(columns > 0, columns * allowed[:, None], torch.zeros_like(columns)).sum(0).reshape(at.shape)
+    return replace(bound, value=project(bound.value), allowed=spread), project(got)

@@ -8,7 +8,8 @@ import torch
 
 from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, witness
-from genverify.checks.formula_dialect import Compared, compare, identify
+from genverify.checks.formula_comparison import Compared, compare
+from genverify.checks.formula_identity import identify, identity_of
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -18,21 +19,28 @@ from genverify.verdict import Judgement, failed, inconclusive, passed
 __all__ = ["extremes", "value"]
 
 
+def _approximates(subject: Formula) -> str | None:
+    return None if subject.order is None else "it approximates the formula: see formula.order"
+
+
 @check(
     "formula.value",
     statement="the value is the formula's, to rounding, over the whole domain",
     source="the formula's own; see `genverify explain`",
     before=identify,
+    requires=_approximates,
 )
 def value(subject: Formula, case: Case, run: Run) -> Judgement:
     """Compares every element of every result with the oracle; the allowance comes from the formula's conditioning."""
-    found = identify(subject)
+    found = identity_of(subject, case)
     try:
         made = call(subject, case)
     except Unreadable as error:
         return failed(examined=1, message=str(error), witness=witness(subject, case))
     dialect, best = _closest(subject, case, made, found.accepted or (found.nearest,), found.accuracy)
     notes = (f"dialect: {dialect}", *found.notes)
+    if subject.accuracy is not None:
+        notes += (f"judged by its own statement of accuracy, {subject.accuracy:g}",)
     unit = _name(found.accuracy or made.dtype)
     if not best.agrees and best.shape_fits and made.dtype is torch.float64:
         narrow = compare(subject, case, made, dialect, torch.float32)
@@ -86,11 +94,12 @@ def _message(subject: Formula, dialect: str, best: Compared, explanation: str) -
     statement="the value is finite wherever the formula's is, up to the extremes of the domain",
     source="the formula's own; see `genverify explain`",
     before=identify,
+    requires=_approximates,
     family="extremes",
 )
 def extremes(subject: Formula, case: Case, run: Run) -> Judgement:
     """A NaN or infinity where the value is an ordinary number is FAIL; a finite difference is a guard, and named."""
-    found = identify(subject)
+    found = identity_of(subject, case)
     if not found.accepted:
         return inconclusive("the value follows no accepted dialect even at ordinary inputs")
     try:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from genverify.claims import Claim, registered
 from genverify.errors import UsageError, nearest
+from genverify.formulas.declaration import examine, examine_match, with_defaults
 from genverify.formulas.matching import match
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Axis, Option, Specification
@@ -76,7 +77,8 @@ def introduce(subject: Formula) -> Formula:
     """The subject with its specification, and with its parameters matched to the formula's arguments.
 
     Raises:
-        UsageError: There is no such formula, the parameters cannot be matched, or dialect or layout are unknown.
+        UsageError: There is no such formula, the parameters cannot be matched, or a field of the subject says what
+            the formula does not have.
     """
     if not callable(subject.f):
         raise UsageError(
@@ -84,21 +86,15 @@ def introduce(subject: Formula) -> Formula:
             do="pass the callable that computes the formula",
         )  # fmt: skip
     specification = find_formula(subject.like)
-    layouts = [one.name for one in specification.layouts]
-    if subject.layout and subject.layout not in layouts:
-        raise UsageError(
-            given=f"layout {subject.layout!r}",
-            expected=f"a layout of {subject.like}",
-            do=nearest(subject.layout, layouts),
-        )
-    words = [str(one) for one in specification.all_dialects()]
-    if subject.dialect and not any(subject.dialect in one for one in words):
-        raise UsageError(
-            given=f"dialect {subject.dialect!r}", expected=f"words of a dialect of {subject.like}",
-            do=nearest(subject.dialect, words),
-        )  # fmt: skip
-    found = match(subject.f, specification, subject.arguments, subject.fixed)
-    return replace(subject, specification=specification, match=found, memory={})
+    examine(subject, specification)
+    found = match(
+        subject.f, specification, subject.arguments, subject.fixed, options=tuple(subject.options), held=True
+    )
+    known = replace(
+        subject, specification=specification, match=found, memory={}, options=with_defaults(subject.f, subject.options)
+    )
+    examine_match(known)
+    return known
 
 
 def reduction(axis: str, accepted: Iterable[str], recognised: dict[str, str] | None = None) -> Axis:

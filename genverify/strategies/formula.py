@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from hypothesis import assume
@@ -13,7 +13,8 @@ from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.domains import Domain
 from genverify.subjects.formula import Formula
-from genverify.subjects.formula_case import axis_sizes, build
+from genverify.subjects.formula_case import Numbers, axis_sizes, build, legal, legal_sizes
+from genverify.subjects.formula_shapes import splits, whole
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -35,46 +36,67 @@ def _number(domain: Domain, dtype: torch.dtype, style: str) -> SearchStrategy[fl
     return st.tuples(steps, stop).map(lambda p: start + ((low if p[1] else high) - start) * p[0] / _GRID)
 
 
+# Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, and
+# the simplest legal value at any size (a zero vector, an identity matrix).
+_STYLES = ("moderate", "moderate", "moderate", "equal", "alike", "simple")
+
+
 @draws_cases("formula")
 def formula_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
     """Ordinary cases, in the layout and dtypes that the subject takes."""
-    return _cases(subject, ["moderate", "equal"])
+    return _cases(subject, _STYLES)
 
 
 @draws_cases("formula", "extremes")
 def extreme_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
     """Cases up to the extremes of the domain."""
-    return _cases(subject, ["extreme"])
+    return _cases(subject, ("extreme",))
 
 
-def _cases(subject: Formula, styles: list[str]) -> SearchStrategy[Case]:
-    identity = subject.memory.get("identity")
-    layout = identity.layout if identity is not None else subject.layouts()[0]
-    only = subject.dtype or (identity.dtype if identity is not None and identity.dtype is not torch.float64 else None)
-    dtypes = [torch.float64, torch.float32] if only is None else [only]
-    assert subject.specification is not None
-    constraint = subject.specification.constraint
-    allowed = axis_sizes(subject, layout)
+def _cases(subject: Formula, styles: tuple[str, ...]) -> SearchStrategy[Case]:
+    identities = subject.memory.get("identities") or [None]
 
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        dtype = draw(st.sampled_from(dtypes))
+        combination = draw(st.integers(0, len(identities) - 1)) if len(identities) > 1 else 0
+        identity = identities[combination]
+        layout = identity.layout if identity is not None else subject.layouts()[0]
+        dtype = draw(st.sampled_from(_dtypes(subject, identity)))
         style = draw(st.sampled_from(styles))
-        sizes = {axis: draw(st.sampled_from(sorted(known))) for axis, known in allowed.items()}
-        if constraint is not None:
-            assume(constraint(sizes))
-
-        def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
-            each = _number(domain, dtype, style)
-            if style == "equal":
-                drawn = [draw(each)] * count
-            else:
-                drawn = draw(st.lists(each, min_size=count, max_size=count))
-            return torch.tensor(drawn, dtype=torch.float64)
-
-        return build(
-            subject, layout, sizes, dtype, numbers, leave=lambda name: draw(st.booleans()),
-            strided=draw(st.booleans()), seed=draw(st.integers(0, 3)),
+        sizes = {axis: draw(st.sampled_from(sorted(known))) for axis, known in axis_sizes(subject, layout).items()}
+        assume(legal_sizes(subject, whole(sizes, splits(subject, layout))))
+        case = build(
+            subject, layout, sizes, dtype, _numbers(draw, dtype, style), leave=lambda name: draw(st.booleans()),
+            strided=draw(st.booleans()), seed=draw(st.integers(0, 3)), combination=combination,
         )  # fmt: skip
+        assume(legal(subject, case))
+        return case
 
     return cases()
+
+
+def _dtypes(subject: Formula, identity: Any) -> list[torch.dtype]:  # noqa: ANN401 - what a check has learnt
+    if subject.dtype is not None:
+        return [subject.dtype]
+    if identity is not None and identity.dtype is not torch.float64:
+        return [identity.dtype]
+    return [torch.float64, torch.float32]
+
+
+def _numbers(draw: DrawFn, dtype: torch.dtype, style: str) -> Numbers:
+    drawn_before: dict[str, list[float]] = {}
+
+    def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
+        each = _number(domain, dtype, style)
+        if style == "simple":
+            drawn = [float(domain.simple)] * count
+        elif style == "equal":
+            drawn = [draw(each)] * count
+        elif style == "alike" and len(drawn_before.get(domain.name, ())) >= count:
+            drawn = drawn_before[domain.name][:count]
+        else:
+            drawn = draw(st.lists(each, min_size=count, max_size=count))
+        drawn_before[domain.name] = drawn
+        return torch.tensor(drawn, dtype=torch.float64)
+
+    return numbers

@@ -44,7 +44,8 @@ class Domain:
         make: (raw float64 numbers of the value's shape, shape, dtype) → the value.
         integral: Whether the raw numbers are integers.
         simple: The raw number towards which a failing case shrinks.
-        tangent: The part of a gradient that the domain determines (of a symmetric matrix, the symmetric part).
+        tangent: (gradient, value) → the part of the gradient that the domain determines: of a symmetric matrix the
+            symmetric part, of probabilities the part that sums to zero. Linear in the gradient.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Domain:
     make: Make
     integral: bool = False
     simple: float | int = 0.0
-    tangent: Callable[[torch.Tensor], torch.Tensor] = lambda gradient: gradient
+    tangent: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float | int, float | int]:
         """The range of raw numbers to draw from."""
@@ -104,16 +105,23 @@ def simplex() -> Domain:
     return Domain(
         name="probabilities", extreme_low=-12.0, extreme_high=12.0,
         make=lambda raw, shape, dtype: torch.softmax(raw.reshape(shape), -1).to(dtype),
+        tangent=lambda gradient, value: gradient - gradient.mean(-1, keepdim=True),
     )  # fmt: skip
 
 
-def integer(low: int, high: int) -> Domain:
-    """An integer between low and high, both included: a tensor of integers, or a plain int for a scalar."""
+def integer(low: int, high: int, *, sentinels: tuple[int, ...] = ()) -> Domain:
+    """An integer between low and high, both included, or a sentinel: a tensor of integers, a plain int for a scalar.
+
+    A sentinel is an integer outside the range that means something of its own, as ``ignore_index=-100`` does.
+    """
+    table = torch.tensor([*range(low, high + 1), *sentinels], dtype=torch.int64)
 
     def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Any:  # noqa: ANN401
-        return raw.round().to(torch.int64).reshape(shape) if shape else int(raw.round().item())
+        found = table[raw.round().to(torch.int64) - low]
+        return found.reshape(shape) if shape else int(found.item())
 
-    return Domain(name=f"integer {low}..{high}", low=low, high=high, make=make, integral=True, simple=float(low))
+    name = f"integer {low}..{high}" + "".join(f" or {one}" for one in sentinels)
+    return Domain(name=name, low=low, high=high + len(sentinels), make=make, integral=True, simple=float(low))
 
 
 def binary() -> Domain:
@@ -139,8 +147,9 @@ def _lower(raw: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 def lower_triangular() -> Domain:
     """Lower triangular with a positive diagonal: the Cholesky factor of a covariance."""
     return Domain(
-        name="Cholesky factor", make=lambda raw, shape, dtype: _lower(raw, shape).to(dtype), tangent=torch.tril
-    )
+        name="Cholesky factor", make=lambda raw, shape, dtype: _lower(raw, shape).to(dtype),
+        tangent=lambda gradient, value: torch.tril(gradient),
+    )  # fmt: skip
 
 
 def spd() -> Domain:
@@ -153,7 +162,7 @@ def spd() -> Domain:
 
     return Domain(
         name="symmetric positive definite", low=-1.5, high=1.5, make=make,
-        tangent=lambda gradient: (gradient + gradient.mT) / 2,
+        tangent=lambda gradient, value: (gradient + gradient.mT) / 2,
     )  # fmt: skip
 
 

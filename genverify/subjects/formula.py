@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -13,7 +15,15 @@ from genverify.subjects.subject import Subject
 if TYPE_CHECKING:
     from genverify.subjects.specification import Argument, Form, Layout, Specification
 
-__all__ = ["Bound", "Formula", "Match"]
+__all__ = ["Bound", "Formula", "Match", "Place"]
+
+
+class Place(StrEnum):
+    """Where an argument is given to the subject: in the call, when it is made, or as a tensor that the module holds."""
+
+    CALL = "call"
+    CONSTRUCTOR = "constructor"
+    HELD = "held"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +34,24 @@ class Bound:
         parameter: The subject's own name for it.
         argument: What it is to the formula.
         form: The parametrisation that its name fixes.
-        constructor: Whether it is a parameter of the class and not of the call.
-        keyword: Whether it is passed by name.
+        place: Where it is given.
+        keyword: Whether it may be passed by name.
         default: The subject's own default, `...` when it has none.
     """
 
     parameter: str
     argument: Argument
     form: Form
-    constructor: bool = False
+    place: Place = Place.CALL
     keyword: bool = True
     default: Any = ...
+
+    @property
+    def description(self) -> str:
+        """The parameter as it was understood, for example ``logvar → std as log_variance``."""
+        as_form = "" if self.form.name == self.argument.name else f" as {self.form.name}"
+        where = "" if self.place is Place.CALL else f" ({self.place})"
+        return f"{self.parameter} → {self.argument.name}{as_form}{where}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +62,17 @@ class Match:
         bound: The matched parameters in the subject's order.
         left: Parameters that keep the subject's own default, with that default.
         inside: Draws of the formula that the subject makes itself.
+        order: The names that the call takes by position, in order; fixed ones and options among them.
     """
 
     bound: tuple[Bound, ...]
     left: tuple[tuple[str, Any], ...] = ()
     inside: tuple[Argument, ...] = ()
+    order: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """What was matched, for a verdict."""
-        words = []
-        for one in self.bound:
-            as_form = "" if one.form.name == one.argument.name else f" as {one.form.name}"
-            words.append(f"{one.parameter} → {one.argument.name}{as_form}")
+        words = [one.description for one in self.bound]
         words += [f"{name} left at {value!r}" for name, value in self.left]
         words += [f"{one.name} drawn inside" for one in self.inside]
         return ", ".join(words)
@@ -76,7 +92,16 @@ class Formula(Subject):
         layout: The layout it is claimed for; by default the first that the subject takes.
         dtype: The only dtype it is claimed for.
         output: The result → the tensor (or tuple) that the formula is about.
-        in_place: Parameters that the subject is meant to overwrite.
+        in_place: Parameters that the subject is meant to overwrite; the result when it returns nothing.
+        options: Parameter → values, the subject's own default first; every combination is verified.
+        shapes: Parameter (or ``"return"``) → the axes in which the subject takes it, where they are not the formula's:
+            reordered, with axes of size ``one``, or with new axes that together make the one axis left out
+            (``{"pred": "batch one", "x": "batch channel height width"}``).
+        accuracy: The error that the subject itself states for its values, relative where they exceed one; the gradient
+            is then not judged.
+        order: The order in its step to which the subject approximates the formula.
+        mode: Puts a module in "train" or "eval" mode for the call.
+        default_dtype: torch's default dtype during the call.
     """
 
     kind: ClassVar[str] = "formula"
@@ -90,6 +115,12 @@ class Formula(Subject):
     dtype: torch.dtype | None = field(default=None, kw_only=True)
     output: Any = field(default=None, kw_only=True)
     in_place: tuple[str, ...] = field(default=(), kw_only=True)
+    options: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
+    shapes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    accuracy: float | None = field(default=None, kw_only=True)
+    order: int | None = field(default=None, kw_only=True)
+    mode: str = field(default="", kw_only=True)
+    default_dtype: torch.dtype | None = field(default=None, kw_only=True)
     specification: Specification | None = field(default=None, kw_only=True, repr=False)
     match: Match | None = field(default=None, kw_only=True, repr=False)
     memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
@@ -98,3 +129,11 @@ class Formula(Subject):
         """The layouts that may be tried."""
         assert self.specification is not None
         return tuple(one for one in self.specification.layouts if not self.layout or one.name == self.layout)
+
+    def combinations(self) -> list[dict[str, Any]]:
+        """Every combination of the declared options, the first values first.
+
+        >>> Formula(abs, options={"reduction": ("sum", "mean"), "full": (False,)}).combinations()
+        [{'reduction': 'sum', 'full': False}, {'reduction': 'mean', 'full': False}]
+        """
+        return [dict(zip(self.options, chosen, strict=True)) for chosen in product(*self.options.values())]

@@ -4,41 +4,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch import nn
 
 from genverify.subjects.case import Case
 from genverify.subjects.domains import Domain
-from genverify.subjects.formula import Formula
+from genverify.subjects.formula import Formula, Place
+from genverify.subjects.formula_shapes import splits, whole
 from genverify.subjects.specification import Argument, Form, Layout, Role
 
-__all__ = ["axis_sizes", "build", "probes"]
+__all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes"]
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Pairwise different sizes, so that an axis taken for another shows.
 _PROBE_SIZES = ((3, 2), (2, 3), (4, 3), (1, 2))
+# Probes must satisfy the formula's constraints; a generic point does so after a few turns of the sequence.
+_ATTEMPTS = 50
 
 Numbers = Callable[[str, Domain, int], torch.Tensor]
 
 
 def axis_sizes(subject: Formula, layout: Layout) -> dict[str, tuple[int, ...]]:
-    """The named axes of the formula in this layout, each with the sizes that it may take."""
+    """The named axes of the formula in this layout, each with the sizes that it may take.
+
+    The sizes of a tensor that a module holds are the module's; an axis that the subject has as several is these.
+    """
     assert subject.specification is not None
     names: dict[str, tuple[int, ...]] = {}
+    split = splits(subject, layout)
     for argument in subject.specification.arguments:
         for axis in layout.axes(argument):
-            names[axis] = subject.specification.sizes.get(axis, (1, 2, 3))
+            for part in split.get(axis, (axis,)):
+                names[part] = subject.specification.sizes.get(part, (1, 2, 3))
+    for bound in subject.match.bound if subject.match is not None else ():
+        if bound.place is Place.HELD and isinstance(subject.f, nn.Module):
+            shape = held_tensor(subject.f, bound.parameter).shape
+            names.update({axis: (size,) for axis, size in zip(layout.axes(bound.argument), shape, strict=True)})
     return names
 
 
-def _forms(subject: Formula) -> list[tuple[Argument, Form, bool]]:
+def held_tensor(module: nn.Module, path: str) -> torch.Tensor:
+    """The parameter or buffer of that dotted path."""
+    return dict([*module.named_parameters(), *module.named_buffers()])[path]
+
+
+def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     """(argument, the subject's parametrisation, whether its own default may be left) for everything it is given."""
-    assert subject.match is not None
     return [(one.argument, one.form, one.default is not ...) for one in subject.match.bound]
 
 
 def build(
-    subject: Formula,
+    subject: Any,  # noqa: ANN401 - whatever has a match: a formula, a sampler
     layout: Layout,
     sizes: Mapping[str, int],
     dtype: torch.dtype,
@@ -47,14 +65,20 @@ def build(
     leave: Callable[[str], bool] = lambda name: True,
     strided: bool = False,
     seed: int = 0,
+    combination: int = 0,
 ) -> Case:
     """The case with these axis sizes whose values are made from `numbers(argument, domain, how many)`.
 
-    `leave` says of an argument for which the subject has a default whether the default is left in place.
+    `leave` says of an argument for which the subject has a default whether the default is left in place;
+    `combination` is the place among the combinations of the subject's declared options.
     """
     values: dict[str, object] = {}
+    sizes = whole(sizes, splits(subject, layout)) if isinstance(subject, Formula) else dict(sizes)
     for argument, form, optional in _forms(subject):
         if optional and leave(argument.name):
+            continue
+        if argument.role is Role.SIZE:
+            values[argument.name] = sizes[argument.axes]
             continue
         shape = tuple(sizes[axis] for axis in layout.axes(argument))
         raw = numbers(argument.name, form.domain, math.prod(shape))
@@ -64,12 +88,33 @@ def build(
         values[argument.name] = value
     values["#sizes"] = dict(sizes)
     values["#layout"] = layout.name
+    if combination:
+        values["#options"] = combination
     return Case(values=values, seed=seed)
 
 
-def probes(subject: Formula, layout: Layout, dtype: torch.dtype) -> list[Case]:
-    """A few cases at generic points with generic sizes, the same every time."""
+def legal_sizes(subject: Formula, sizes: Mapping[str, int]) -> bool:
+    """Whether these axis sizes may stand together."""
     assert subject.specification is not None
+    constraint = subject.specification.constraint
+    return constraint is None or constraint(sizes)
+
+
+def legal(subject: Formula, case: Case) -> bool:
+    """Whether the values satisfy what the formula requires between its arguments."""
+    assert subject.specification is not None
+    if not subject.specification.constraints:
+        return True
+    values: dict[str, Any] = {one.name: one.default for one in subject.specification.arguments}
+    assert subject.match is not None
+    values.update({one.argument.name: one.default for one in subject.match.bound if one.default is not ...})
+    values.update({name: value for name, value in case.values.items() if not name.startswith("#")})
+    values.update({axis: size for axis, size in case["#sizes"].items() if axis not in values})
+    return all(one.holds(values) for one in subject.specification.constraints)
+
+
+def probes(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int = 0) -> list[Case]:
+    """A few cases at generic points with generic sizes, the same every time."""
     allowed = axis_sizes(subject, layout)
     made = []
     for index, (first, rest) in enumerate(_PROBE_SIZES):
@@ -77,24 +122,40 @@ def probes(subject: Formula, layout: Layout, dtype: torch.dtype) -> list[Case]:
         for position, (axis, known) in enumerate(allowed.items()):
             wanted = first if axis == "batch" else rest + max(0, position - 1)
             sizes[axis] = min(known, key=lambda size: (abs(size - wanted), -size))
-        constraint = subject.specification.constraint
-        if constraint is not None and not constraint(sizes):
+        if not legal_sizes(subject, whole(sizes, splits(subject, layout))):
             continue
-        state = {"at": 0.1 + 0.37 * index}
-
-        def numbers(name: str, domain: Domain, count: int, state: dict[str, float] = state) -> torch.Tensor:
-            points = []
-            for _ in range(count):
-                state["at"] = (state["at"] + _GOLDEN) % 1.0
-                points.append(domain.low + (domain.high - domain.low) * state["at"])
-            return torch.tensor(points, dtype=torch.float64)
-
-        even = index % 2 == 0
-        made.append(build(subject, layout, sizes, dtype, numbers, leave=lambda name, even=even: even, seed=index))
+        case = _probe(subject, layout, dtype, sizes, index, combination)
+        if case is not None:
+            made.append(case)
     return made
 
 
-def draws_inside(subject: Formula) -> tuple[Argument, ...]:
-    """The formula's draws that the subject makes itself."""
-    assert subject.match is not None
-    return tuple(one for one in subject.match.inside if one.role is Role.DRAW)
+def _probe(
+    subject: Formula, layout: Layout, dtype: torch.dtype, sizes: dict[str, int], index: int, combination: int
+) -> Case | None:
+    """The first point of an irregular sequence that is legal."""
+    at = 0.1 + 0.37 * index
+
+    def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
+        nonlocal at
+        points = []
+        for _ in range(count):
+            at = (at + _GOLDEN) % 1.0
+            points.append(domain.low + (domain.high - domain.low) * at)
+        return torch.tensor(points, dtype=torch.float64)
+
+    for _ in range(_ATTEMPTS):
+        case = build(
+            subject, layout, sizes, dtype, numbers, leave=lambda name: index % 2 == 0, seed=index,
+            combination=combination,
+        )  # fmt: skip
+        if legal(subject, case):
+            return case
+    return None
+
+
+def alike(
+    subject: Formula, layout: Layout, sizes: Mapping[str, int], dtype: torch.dtype, combination: int
+) -> Case | None:
+    """A case of the given sizes at a generic point, the same every time; None where no legal one is found."""
+    return _probe(subject, layout, dtype, dict(sizes), 0, combination)

@@ -11,20 +11,41 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import torch
-
+from genverify.subjects.dialect import Axis, Dialect, Option
 from genverify.subjects.domains import Domain
 
-__all__ = ["Argument", "Axis", "Dialect", "Form", "Layout", "Option", "Role", "Specification"]
+__all__ = [
+    "BATCHED",
+    "CALL",
+    "SINGLE",
+    "Argument",
+    "Axis",
+    "Constraint",
+    "Dialect",
+    "Form",
+    "Layout",
+    "Option",
+    "Role",
+    "Specification",
+]
+
+# The axis over which a subject with a state is called one slice after the other.
+CALL = "call"
 
 
 class Role(StrEnum):
-    """What an argument is to the formula."""
+    """What an argument is to the formula.
+
+    A SIZE is the size of the axis that it names, for constructors such as ``Linear(in_features, out_features)``; a STEP
+    is the small number of an approximation, which the oracle, being the limit, does not take.
+    """
 
     VALUE = "value"
     DRAW = "draw"
     FUNCTION = "function"
     OPTION = "option"
+    SIZE = "size"
+    STEP = "step"
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401
@@ -76,85 +97,6 @@ class Argument:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Option:
-    """One way in which a formula is written.
-
-    Attributes:
-        name: In words; empty for the unmarked way.
-        keywords: What the oracle is told.
-        accepted: Whether it is citable under the formula's very name.
-        note: Where it is legitimate, or what the slip is.
-    """
-
-    name: str
-    keywords: Mapping[str, Any] = field(default_factory=dict)
-    accepted: bool = True
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """A direction in which dialects differ: a reduction over a named axis of the output, or an option of the oracle.
-
-    Attributes:
-        name: The output axis that is reduced, or a name for the choice.
-        options: The ways there are; for a reduction their names are sum, mean and none.
-        reduces: Whether it is a reduction.
-    """
-
-    name: str
-    options: tuple[Option, ...]
-    reduces: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
-    """One choice on every axis."""
-
-    choices: tuple[tuple[Axis, Option], ...] = ()
-
-    @property
-    def accepted(self) -> bool:
-        """Whether every choice is citable under the formula's name."""
-        return all(option.accepted for _, option in self.choices)
-
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """What the oracle is told."""
-        return {k: v for axis, option in self.choices if not axis.reduces for k, v in option.keywords.items()}
-
-    @property
-    def reductions(self) -> dict[str, str]:
-        """Output axis → sum, mean or none."""
-        return {axis.name: option.name for axis, option in self.choices if axis.reduces}
-
-    @property
-    def note(self) -> str:
-        """What is to be said of the choices that are not accepted."""
-        return "; ".join(option.note for _, option in self.choices if option.note and not option.accepted)
-
-    def __str__(self) -> str:
-        """The choices in words."""
-        words = []
-        for axis, option in self.choices:
-            if axis.reduces:
-                words.append(f"{option.name} over {axis.name}" if option.name != "none" else f"per {axis.name}")
-            elif option.name:
-                words.append(option.name)
-        return ", ".join(words) or "as written"
-
-    def apply(self, terms: torch.Tensor, axes: tuple[str, ...]) -> torch.Tensor:
-        """The reduction of this dialect over the named axes of a tensor; other dimensions stay."""
-        for position in range(len(axes) - 1, -1, -1):
-            how = self.reductions.get(axes[position], "none")
-            if how == "sum":
-                terms = terms.sum(position)
-            elif how == "mean":
-                terms = terms.mean(position)
-        return terms
-
-
-@dataclass(frozen=True, kw_only=True)
 class Layout:
     """Which axes the arguments have: the whole formula, or without the batch, or with shared parameters.
 
@@ -172,6 +114,19 @@ class Layout:
         """The axes of an argument in this layout."""
         gone = {*self.drop, *(("batch",) if argument.name in self.shared else ())}
         return tuple(axis for axis in argument.axes.split() if axis not in gone)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """What must hold between arguments, each legal by itself.
+
+    Attributes:
+        statement: In words, for example ``"s < t"``.
+        holds: The arguments by name, in the subject's parametrisation (a default where it has none) → whether it holds.
+    """
+
+    statement: str
+    holds: Callable[[Mapping[str, Any]], bool]
 
 
 BATCHED = Layout(name="batched")
@@ -198,6 +153,9 @@ class Specification:
         gradient: Whether gradients are claimed at all.
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
+        constraints: What must hold between the values of several arguments.
+        modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
+            call, the last one for the last call and the first for all that are left over; empty to leave its mode alone.
         kinks: Whether the formula is differentiable only almost everywhere.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
@@ -217,6 +175,8 @@ class Specification:
     gradient: bool = True
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     constraint: Callable[[Mapping[str, int]], bool] | None = None
+    constraints: tuple[Constraint, ...] = ()
+    modes: tuple[str, ...] = ()
     kinks: bool = False
     derivation: str = ""
     oracle_is_reference: bool = False

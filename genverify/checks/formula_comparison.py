@@ -1,0 +1,113 @@
+"""A formula's results against one dialect of its oracle, element by element, within the derived allowance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from genverify.checks.formula_call import Call
+from genverify.checks.formula_oracle import Function, argument_of, fitted, oracle_of
+from genverify.numerics.rounding import Allowance, allowance, conditioned_allowance
+from genverify.subjects.case import Case
+from genverify.subjects.formula import Formula
+from genverify.subjects.specification import Dialect
+
+__all__ = ["Compared", "compare", "expected"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The subject's result against one dialect of the oracle.
+
+    Attributes:
+        shape_fits: Whether the shapes agree (sizes of one apart).
+        ratio: Worst error over its allowance; NaN when nothing could be examined.
+        error: Worst absolute error, at that element.
+        allowed: Its allowance there.
+        value: The oracle's value there.
+        got: The subject's value there.
+        examined: How many elements were judged.
+    """
+
+    shape_fits: bool
+    ratio: float = math.inf
+    error: float = math.inf
+    allowed: float = 0.0
+    value: float = math.nan
+    got: float = math.nan
+    examined: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Within the allowance wherever it was examined."""
+        return self.shape_fits and not self.ratio > 1
+
+
+def compare(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, accuracy: torch.dtype | None = None
+) -> Compared:
+    """The results of a call against the oracle in a dialect.
+
+    `accuracy` is a dtype whose rounding is allowed instead of that of the inputs: of a subject that computes with it.
+    """
+    dtype = accuracy or made.dtype
+    worst = Compared(shape_fits=True, ratio=math.nan, error=0.0)
+    examined = 0
+    for index, got in enumerate(made.outputs):
+        terms, values, names = oracle_of(subject, case, made, dialect, output=index)
+        # Fast, then slow: within the rounding of the terms alone there is no need to know the conditioning.
+        quick = _of_terms(subject, terms, values, dtype)
+        number = fitted(subject, case, dialect, index, got.detach(), tuple(quick.value.shape))
+        if number is None:
+            return Compared(shape_fits=False)
+        number = number.to(torch.float64)
+        found = _worst(subject, quick, number)
+        if values and not found.agrees:
+            found = _worst(subject, _conditioned(subject, terms, values, names, dtype), number)
+        examined += found.examined
+        if found.examined and not (found.ratio <= worst.ratio):
+            worst = found
+    return replace(worst, examined=examined)
+
+
+def expected(subject: Formula, case: Case, made: Call, dialect: Dialect, output: int) -> torch.Tensor:
+    """The oracle's value of one result."""
+    terms, values, _ = oracle_of(subject, case, made, dialect, output=output)
+    with torch.no_grad():
+        return torch.stack(torch.broadcast_tensors(*terms(*values))).sum(0)
+
+
+def _operations(subject: Formula, values: list[torch.Tensor]) -> int:
+    assert subject.specification is not None
+    return subject.specification.operations + max((value.numel() for value in values), default=1)
+
+
+def _of_terms(subject: Formula, terms: Function, values: list[torch.Tensor], dtype: torch.dtype) -> Allowance:
+    with torch.no_grad():
+        return allowance(terms(*values), _operations(subject, values), dtype)
+
+
+def _conditioned(
+    subject: Formula, terms: Function, values: list[torch.Tensor], names: list[str], dtype: torch.dtype
+) -> Allowance:
+    normwise = [i for i, name in enumerate(names) if argument_of(subject, name).normwise]
+    return conditioned_allowance(terms, values, dtype=dtype, operations=_operations(subject, values), normwise=normwise)
+
+
+def _worst(subject: Formula, bound: Allowance, got: torch.Tensor) -> Compared:
+    if subject.accuracy is not None:  # the subject's own statement, relative where the value exceeds one
+        stated = subject.accuracy * bound.value.abs().clamp(min=1.0)
+        bound = replace(bound, allowed=bound.allowed + stated)
+    ratios = bound.excess(got).reshape(-1)
+    seen = ~torch.isnan(ratios)
+    if not bool(seen.any()):
+        return Compared(shape_fits=True, ratio=math.nan, error=0.0)
+    at = int(torch.where(seen, ratios, torch.full_like(ratios, -1.0)).argmax())
+    value, allowed = bound.value.reshape(-1)[at], bound.allowed.reshape(-1)[at]
+    number = got.reshape(-1)[at]
+    return Compared(
+        shape_fits=True, ratio=float(ratios[at]), error=float((number - value).abs()), allowed=float(allowed),
+        value=float(value), got=float(number), examined=int(seen.sum()),
+    )  # fmt: skip

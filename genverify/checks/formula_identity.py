@@ -1,0 +1,188 @@
+"""How a subject writes its formula: layout, dtype and dialect, found once on fixed generic probes and remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from genverify.checks.formula_call import Call, Unreadable, call
+from genverify.checks.formula_comparison import Compared, compare, expected
+from genverify.checks.formula_explanation import explain
+from genverify.checks.formula_oracle import fitted
+from genverify.errors import SubjectRaised
+from genverify.subjects.case import Case
+from genverify.subjects.formula import Formula
+from genverify.subjects.formula_case import probes
+from genverify.subjects.specification import Dialect, Layout
+
+__all__ = ["Calls", "Identity", "identify", "identity_of"]
+
+Calls = list[tuple[Case, Call]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """How the subject writes the formula, under one combination of its options.
+
+    Attributes:
+        layout: The layout that it takes.
+        dtype: The dtype in which it runs.
+        accuracy: A narrower dtype to which its values are accurate (a float32 constant, a guarded logarithm), or None.
+        accepted: The accepted dialects that fit every probe.
+        recognised: The first dialect that fits every probe but is wrong under this name.
+        nearest: The dialect against which a wrong one is explained.
+        explanation: What is probably wrong, in words.
+        notes: Narrowness and layout, for the evidence.
+        worst: The probe that shows it best, with the comparison, when no accepted dialect fits.
+        readable: Whether any probe was answered by a result that can be read.
+    """
+
+    layout: Layout
+    dtype: torch.dtype
+    accuracy: torch.dtype | None
+    accepted: tuple[Dialect, ...]
+    recognised: Dialect | None
+    nearest: Dialect
+    explanation: str = ""
+    notes: tuple[str, ...] = ()
+    worst: tuple[Case, Compared] | None = None
+    readable: bool = True
+
+
+def identify(subject: Formula) -> Identity:
+    """How the subject writes the formula under its own defaults; found once, for every combination of its options."""
+    if "identities" not in subject.memory:
+        subject.memory["identities"] = [
+            _identify(subject, combination) for combination in range(len(subject.combinations()))
+        ]
+    return subject.memory["identities"][0]
+
+
+def identity_of(subject: Formula, case: Case) -> Identity:
+    """How the subject writes the formula under the options of a case."""
+    identify(subject)
+    return subject.memory["identities"][case["#options"] if "#options" in case else 0]
+
+
+def _identify(subject: Formula, combination: int) -> Identity:
+    layout, dtype, calls, notes = _runs(subject, combination)
+    assert subject.specification is not None
+    dialects = [one for one in subject.specification.all_dialects() if subject.dialect in str(one)]
+    accuracy, fitting = None, _fitting(subject, calls, dialects, None)
+    if not fitting and dtype is torch.float64:
+        accuracy, fitting = torch.float32, _fitting(subject, calls, dialects, torch.float32)
+        if fitting:
+            notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
+    accepted = tuple(one for one in fitting if one.accepted or subject.dialect)
+    if accepted:
+        return Identity(
+            layout=layout, dtype=dtype, accuracy=accuracy, accepted=accepted, recognised=None, nearest=accepted[0],
+            notes=notes,
+        )  # fmt: skip
+    recognised = next(iter(fitting), None)
+    nearest = _nearest(subject, calls, dialects)
+    return Identity(
+        layout=layout, dtype=dtype, accuracy=accuracy if fitting else None, accepted=(), recognised=recognised,
+        nearest=recognised or nearest, explanation=explain(subject, calls, nearest, recognised), notes=notes,
+        worst=_worst_probe(subject, calls, nearest), readable=bool(calls),
+    )  # fmt: skip
+
+
+def _worst_probe(subject: Formula, calls: Calls, dialect: Dialect) -> tuple[Case, Compared] | None:
+    """The smallest probe that disagrees."""
+    judged = [(case, compare(subject, case, made, dialect)) for case, made in calls]
+    wrong = [(case, found) for case, found in judged if not found.agrees]
+    return min(wrong, key=lambda pair: sum(t.numel() for _, t in pair[0].tensors()), default=None)
+
+
+def _fitting(subject: Formula, calls: Calls, dialects: list[Dialect], accuracy: torch.dtype | None) -> list[Dialect]:
+    """The dialects that every probe agrees with."""
+    return [one for one in dialects if _fits(subject, calls, one, accuracy)]
+
+
+def _fits(subject: Formula, calls: Calls, dialect: Dialect, accuracy: torch.dtype | None) -> bool:
+    examined = 0
+    for case, made in calls:
+        found = compare(subject, case, made, dialect, accuracy)
+        if not found.agrees:
+            return False
+        examined += found.examined
+    return examined > 0
+
+
+def _runs(subject: Formula, combination: int) -> tuple[Layout, torch.dtype, Calls, tuple[str, ...]]:
+    """The first layout and dtype that the subject takes.
+
+    A layout is not taken when the subject raises on every probe, or raises on some and answers the others in a shape
+    that no dialect has. One that shares arguments over the batch is also preferred to a full one in which the result
+    has such a shape: the subject broadcast what it was not made for. Giving up the batch altogether needs an
+    exception, or a wrong sum over the batch would pass unbatched.
+    """
+    dtypes = (torch.float64, torch.float32) if subject.dtype is None else (subject.dtype,)
+    misshapen: tuple[Layout, torch.dtype, Calls] | None = None
+    raised = False
+    for dtype in dtypes:
+        for layout in subject.layouts():
+            calls, refused = _probed(subject, layout, dtype, combination)
+            may_try = misshapen is None or bool(layout.shared) or (raised and not refused)
+            raised = raised or refused
+            if not calls or not may_try:
+                continue
+            if _some_shape_fits(subject, calls):
+                return layout, dtype, calls, _narrowness(subject, layout, dtype)
+            misshapen = misshapen or (layout, dtype, calls)
+    if misshapen is not None:
+        return *misshapen, _narrowness(subject, *misshapen[:2])
+    return subject.layouts()[0], dtypes[0], [], ()
+
+
+def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int) -> tuple[Calls, bool]:
+    """The probes that the subject answered, and whether it raised on any."""
+    calls, refused = [], False
+    for case in probes(subject, layout, dtype, combination):
+        torch.default_generator.manual_seed(case.seed)
+        try:
+            calls.append((case, call(subject, case)))
+        except SubjectRaised:
+            refused = True
+        except Unreadable:
+            continue
+    return calls, refused
+
+
+def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
+    assert subject.specification is not None
+    return any(
+        all(_shapes_fit(subject, case, made, dialect) for case, made in calls)
+        for dialect in subject.specification.all_dialects()
+    )
+
+
+def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> bool:
+    return all(
+        fitted(subject, case, dialect, index, got, tuple(expected(subject, case, made, dialect, index).shape)) is not None
+        for index, got in enumerate(made.outputs)
+    )
+
+
+def _narrowness(subject: Formula, layout: Layout, dtype: torch.dtype) -> tuple[str, ...]:
+    notes = [] if layout is subject.layouts()[0] else [f"judged with {layout.name}: a full batch is not taken"]
+    if dtype is not torch.float64:
+        notes.append(f"runs in {str(dtype).removeprefix('torch.')} only, and is judged so")
+    return tuple(notes)
+
+
+def _nearest(subject: Formula, calls: Calls, dialects: list[Dialect]) -> Dialect:
+    """The accepted dialect from which the subject differs in the simplest way: by a factor, a constant, or seldom."""
+    best, score = dialects[0], (-1, False, 0)
+    for dialect in dialects:
+        if not (dialect.accepted or subject.dialect):
+            continue
+        results = [compare(subject, case, made, dialect) for case, made in calls]
+        fits = sum(one.shape_fits for one in results)
+        regular = fits == len(calls) > 0 and bool(explain(subject, calls, dialect, None))
+        rank = (fits, regular, sum(one.agrees for one in results))
+        if rank > score:
+            best, score = dialect, rank
+    return best

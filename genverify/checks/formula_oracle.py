@@ -1,0 +1,137 @@
+"""The oracle on a case of a formula: the terms of the dialect's result as a function of what the subject was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from genverify.checks.formula_call import Call, layout_of
+from genverify.subjects.case import Case
+from genverify.subjects.formula import Bound, Formula
+from genverify.subjects.formula_shapes import arrangement, splits
+from genverify.subjects.functions import Table
+from genverify.subjects.specification import Argument, Dialect, Layout, Role, Specification
+
+__all__ = ["Function", "argument_of", "fitted", "oracle_of", "output_axes"]
+
+Terms = tuple[torch.Tensor, ...]
+Function = Callable[..., Terms]
+
+
+def argument_of(subject: Formula, name: str) -> Argument:
+    """The argument to which a value belongs: an entry ``name[i]`` of a list to the list's."""
+    assert subject.specification is not None
+    return subject.specification.argument(name.partition("[")[0])
+
+
+def oracle_of(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, *, output: int = 0, gradient: bool = False
+) -> tuple[Function, list[torch.Tensor], list[str]]:
+    """The oracle as a function of the case's floating-point values in the subject's own parametrisation.
+
+    Returns:
+        The function, returning additive terms of the dialect's result; its arguments in float64; their names.
+    """
+    assert subject.specification is not None
+    assert subject.match is not None
+    specification = subject.specification
+    floats: dict[str, torch.Tensor] = {}
+    rest: dict[str, Any] = {}
+    forms = {b.argument.name: b for b in subject.match.bound}
+    for argument in specification.arguments:
+        if argument.role in (Role.SIZE, Role.STEP):
+            continue
+        value = _given(argument, forms.get(argument.name), case, made)
+        if isinstance(value, list):
+            for index, one in enumerate(value):
+                floats[f"{argument.name}[{index}]"] = one.detach().to(torch.float64)
+        elif isinstance(value, torch.Tensor) and value.is_floating_point():
+            floats[argument.name] = value.detach().to(torch.float64)
+        else:
+            rest[argument.name] = Table(value.entries.double()) if isinstance(value, Table) else value
+    names = list(floats)
+    axes = output_axes(specification, layout_of(subject, case), output)
+    function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle
+
+    def terms(*values: torch.Tensor) -> Terms:
+        keywords: dict[str, Any] = {}
+        for name, value in (*zip(names, values, strict=True), *rest.items()):
+            whole, entry, _ = name.partition("[")
+            value = forms[whole].form.canonical(value) if whole in forms and value is not None else value
+            if entry:
+                keywords.setdefault(whole, []).append(value)
+            else:
+                keywords[whole] = value
+        result = function(**keywords, **dialect.keywords)
+        return _expand(result[output] if specification.outputs else result, axes, dialect)
+
+    return terms, [floats[name] for name in names], names
+
+
+def _given(argument: Argument, bound: Bound | None, case: Case, made: Call) -> Any:  # noqa: ANN401
+    if argument.name in made.draws:
+        return made.draws[argument.name]
+    if argument.name in case:
+        return case[argument.name]
+    if bound is not None and bound.default is not ... and not (bound.default is None and argument.default is not ...):
+        default = bound.default
+        number = isinstance(default, (int, float)) and not isinstance(default, bool)
+        return torch.tensor(default, dtype=torch.float64) if number and argument.role is Role.VALUE else default
+    return argument.default
+
+
+def output_axes(specification: Specification, layout: Layout, output: int) -> tuple[str, ...]:
+    """The axes of a result before the dialect's reductions."""
+    words = specification.output.split("|")
+    return tuple(axis for axis in words[min(output, len(words) - 1)].split() if axis not in layout.drop)
+
+
+def _expand(part: Any, axes: tuple[str, ...], dialect: Dialect) -> Terms:  # noqa: ANN401 - a tensor or a tuple of terms
+    """Additive terms after the dialect's reductions; reduced elements stay apart, as their sizes count."""
+    terms = part if isinstance(part, tuple) else (part,)
+    stack = torch.stack(torch.broadcast_tensors(*terms)) if len(terms) > 1 else terms[0].unsqueeze(0)
+    lead = 1
+    for position, axis in enumerate(axes):
+        how = dialect.reductions.get(axis, "none")
+        if how == "none":
+            continue
+        # Axes before this one that were reduced have moved into the leading dimension already.
+        kept = sum(dialect.reductions.get(a, "none") == "none" for a in axes[:position])
+        size = stack.shape[1 + kept]
+        stack = stack.movedim(1 + kept, 0).reshape(lead * stack.shape[0] * size, *_without(stack.shape[1:], kept))
+        stack = stack / size if how == "mean" else stack
+    return tuple(stack.unbind(0))
+
+
+def _without(shape: torch.Size, position: int) -> tuple[int, ...]:
+    return tuple(size for index, size in enumerate(shape) if index != position)
+
+
+def fitted(
+    subject: Formula, case: Case, dialect: Dialect, output: int, got: torch.Tensor, shape: tuple[int, ...]
+) -> torch.Tensor | None:
+    """A result in the oracle's shape, or None when it does not fit: sizes of one apart, or as `shapes` declares it."""
+    assert subject.specification is not None
+    layout, sizes = layout_of(subject, case), case["#sizes"]
+    axes = tuple(
+        axis
+        for axis in output_axes(subject.specification, layout, output)
+        if dialect.reductions.get(axis, "none") == "none"
+    )
+    declared = arrangement(subject, "return", axes, layout)
+    if declared is not None:
+        return declared.to_formula(got, sizes) if tuple(got.shape) == declared.shape(sizes) else None
+    if _squeezed(tuple(got.shape)) == _squeezed(shape):
+        return got.reshape(shape)
+    split = splits(subject, layout)
+    if split and all(axis in sizes for axis in axes):
+        wide = tuple(sizes[part] for axis in axes for part in split.get(axis, (axis,)))
+        if _squeezed(tuple(got.shape)) == _squeezed(wide):
+            return got.reshape(shape)
+    return None
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

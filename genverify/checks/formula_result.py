@@ -1,0 +1,72 @@
+"""What a stranger's formula returned, read as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from genverify.subjects.calling import subject_code
+from genverify.subjects.formula import Formula
+from genverify.subjects.specification import CALL
+
+__all__ = ["Unreadable", "results"]
+
+
+class Unreadable(Exception):
+    """The subject returned something that is no tensor or number, or drew something that has no role."""
+
+
+def results(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401
+    """The results as tensors, and whether they were tensors already.
+
+    Raises:
+        SubjectRaised: The user's `output=` raised.
+        Unreadable: They are not what the formula yields.
+    """
+    assert subject.specification is not None
+    calls = CALL in subject.specification.output.split()
+    read = [_read(subject, one) for one in result] if calls else [_read(subject, result)]
+    if not calls:
+        return read[0]
+    columns = zip(*(tensors for tensors, _ in read), strict=True)
+    return tuple(torch.stack(column) for column in columns), all(were for _, were in read)
+
+
+def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401
+    if subject.output is not None:
+        with subject_code():
+            result = subject.output(result)
+    assert subject.specification is not None
+    names = subject.specification.outputs
+    if names and isinstance(result, Mapping):
+        result = tuple(result.get(name) for name in names)
+    parts = list(result) if names and isinstance(result, (tuple, list)) else [result]
+    wanted = max(1, len(names))
+    if len(parts) != wanted:
+        raise Unreadable(f"returned {len(parts)} results where the formula has {wanted} ({', '.join(names)})")
+    tensors = [_tensor(part) for part in parts]
+    return tuple(tensor for tensor, _ in tensors), all(were for _, were in tensors)
+
+
+def _tensor(part: Any) -> tuple[torch.Tensor, bool]:  # noqa: ANN401
+    """A tensor, an array, a number, or a list with one of these for each row."""
+    while isinstance(part, (tuple, list)) and len(part) == 1 and not isinstance(part[0], (int, float)):
+        part = part[0]
+    if isinstance(part, torch.Tensor):
+        return (part.to_dense() if part.layout is not torch.strided else part).cpu(), True
+    if isinstance(part, list) and part:
+        rows = [_tensor(one) for one in part]
+        if len({row.shape for row, _ in rows}) == 1:
+            return torch.stack([row for row, _ in rows]), all(were for _, were in rows)
+    if isinstance(part, (int, float, np.ndarray, np.generic)) and not isinstance(part, np.str_):
+        return torch.as_tensor(part, dtype=torch.float64), False
+    raise Unreadable(f"returned {_words(part)} where the formula yields a tensor; say output=… to pick it")
+
+
+def _words(part: Any) -> str:  # noqa: ANN401
+    if isinstance(part, (tuple, list)):
+        return f"a {type(part).__name__} of {len(part)} ({', '.join(type(one).__name__ for one in part[:4])})"
+    return "nothing (None)" if part is None else f"a {type(part).__name__}"
