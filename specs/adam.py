@@ -28,7 +28,8 @@ from genverify.subjects.optimizer import Optimizer
 #
 # ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
 # Unrolled from zero, m_t = Σ_i (1-β) β^(t-i) g_i. Expectation is linear and E g_i = E g does not depend on i, so that
-# E m_t = E g · Σ_i (1-β) β^(t-i) = E g · (1 - βᵗ): a geometric sum. Dividing by 1 - βᵗ leaves E g. The same for v and g².
+# E m_t = E g · Σ_i (1-β) β^(t-i) = E g · (1 - βᵗ): a geometric sum. Dividing by 1 - βᵗ leaves E g. The same for v and
+# g².
 
 
 @proves("adam.bias_correction.unbiased")
@@ -91,11 +92,13 @@ def test_torchs_adam_steps_beyond_the_papers_bound():
 # ── Corrected statement, and its derivation ──────────────────────────────────────────────────────────────────────────
 # |Δ_T| ≤ α(1-β₁)/√((1-β₂)(1-r)), r = β₁²/β₂ < 1, for every T.
 #
-# m_T = (1-β₁) Σ β₁^(T-i) g_i and v_T = (1-β₂) Σ β₂^(T-i) g_i². Write β₁^(T-i) g_i = (β₁/√β₂)^(T-i) · β₂^((T-i)/2) g_i; by
+# m_T = (1-β₁) Σ β₁^(T-i) g_i and v_T = (1-β₂) Σ β₂^(T-i) g_i². Write β₁^(T-i) g_i = (β₁/√β₂)^(T-i) · β₂^((T-i)/2) g_i;
+# by
 # Cauchy and Schwarz m_T² / v_T ≤ (1-β₁)²/(1-β₂) · Σ r^(T-i), with equality iff g_i ∝ (β₁/β₂)^(T-i). The sum is
 # (1-r^T)/(1-r). With the corrections
 #     (Δ/α)² ≤ (1-β₁)²/((1-β₂)(1-r)) · (1-r^T)(1-β₂^T)/(1-β₁^T)²,
-# and the last factor is at most 1: the denominator less the numerator is r^T + β₂^T - 2β₁^T = (r^(T/2) - β₂^(T/2))² ≥ 0,
+# and the last factor is at most 1: the denominator less the numerator is r^T + β₂^T - 2β₁^T = (r^(T/2) - β₂^(T/2))² ≥
+# 0,
 # since r β₂ = β₁². It tends to 1, so that the bound is the supremum. ε only shortens the step.
 
 
@@ -112,7 +115,8 @@ def test_the_corrected_bound_is_cauchy_schwarz_and_a_square():
     one, two = sympy.symbols("beta_1 beta_2", positive=True)
     extreme, n = (one / two), sympy.Symbol("n", integer=True, nonnegative=True)
     weights = (one / sympy.sqrt(two)) ** n, two ** (n / 2) * extreme**n
-    assert sympy.simplify(sympy.powsimp(sympy.expand_power_base(weights[0] / weights[1]), force=True)) == 1  # proportional
+    quotient = sympy.expand_power_base(weights[0] / weights[1])
+    assert sympy.simplify(sympy.powsimp(quotient, force=True)) == 1  # proportional: equality
     bound = claims.STEP_BOUND.equation().rhs
     alpha = sympy.Symbol("alpha", positive=True)
     assert sympy.simplify(bound - alpha * (1 - one) / sympy.sqrt((1 - two) * (1 - one**2 / two))) == 0

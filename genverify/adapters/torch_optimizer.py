@@ -16,7 +16,15 @@ from genverify.adapters.adapter import adapter
 from genverify.errors import UsageError
 from genverify.subjects.optimizer import Convention, Optimizer
 
-__all__ = ["COUNT_NAMES", "GRADIENT_NAMES", "PARAMETER_NAMES", "RATE_NAMES", "HeldParameters", "carried", "signature_of"]
+__all__ = [
+    "COUNT_NAMES",
+    "GRADIENT_NAMES",
+    "PARAMETER_NAMES",
+    "RATE_NAMES",
+    "HeldParameters",
+    "carried",
+    "signature_of",
+]
 
 PARAMETER_NAMES = frozenset(
     "params parameters param parameter p ps w weights weight theta thetas x xs model_params model_parameters variables "
@@ -37,8 +45,9 @@ class HeldParameters:
     def step(self, gradients: Sequence[Tensor | None]) -> None:
         """Sets each parameter's gradient, laid out in memory as autograd lays it out, and steps."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            laid_out = gradient is None or gradient.stride() == parameter.stride()
-            parameter.grad = gradient if laid_out else torch.empty_like(parameter).copy_(gradient)
+            if gradient is not None and gradient.stride() != parameter.stride():
+                gradient = torch.empty_like(parameter).copy_(gradient)
+            parameter.grad = gradient
         self.optimizer.step()
 
     def set_rate(self, rate: float) -> None:
@@ -126,7 +135,7 @@ def _holds_parameters(f: object) -> bool:
 def _steps(f: object) -> bool:
     if inspect.isclass(f) or inspect.isfunction(f) or not callable(getattr(f, "step", None)):
         return False
-    required, _, _ = signature_of(f.step)  # type: ignore[attr-defined]
+    required, _, _ = signature_of(getattr(f, "step"))  # noqa: B009 - f is anything
     return isinstance(f, torch.optim.Optimizer) or not required
 
 
@@ -137,7 +146,12 @@ def _is_factory(f: object) -> bool:
     return not any(name in GRADIENT_NAMES for name in (*required, *optional))
 
 
-@adapter("an optimizer class: torch.optim.Optimizer, or any class with step() built from parameters", "optimizer", _holds_parameters, rank=10)  # noqa: E501
+@adapter(
+    "an optimizer class: torch.optim.Optimizer, or any class with step() built from parameters",
+    "optimizer",
+    _holds_parameters,
+    rank=10,
+)
 def optimizer_class(subject: Optimizer) -> Optimizer:
     """Builds the class on fresh parameters for each case."""
     kind = subject.f
@@ -148,7 +162,13 @@ def optimizer_class(subject: Optimizer) -> Optimizer:
     return _with(subject, "class", kind, arguments, _capabilities(bare), fixed=fixed, open_ended=open_ended)
 
 
-@adapter("an optimizer instance: torch.optim.Optimizer, or any object with step()", "optimizer", _steps, rank=20, guesses=True)  # noqa: E501
+@adapter(
+    "an optimizer instance: torch.optim.Optimizer, or any object with step()",
+    "optimizer",
+    _steps,
+    rank=20,
+    guesses=True,
+)
 def optimizer_instance(subject: Optimizer) -> Optimizer:
     """Reads the instance's hyperparameters and builds others of its class; the instance is never stepped."""
     original = subject.f
@@ -161,7 +181,7 @@ def optimizer_instance(subject: Optimizer) -> Optimizer:
 
     def build(parameters: list[nn.Parameter], **_: Any) -> Any:  # noqa: ANN401
         try:
-            return type(original)(parameters, **kept)  # type: ignore[call-arg]
+            return type(original)(parameters, **kept)
         except TypeError:
             return _emptied(original, parameters)
 
@@ -192,7 +212,7 @@ def optimizer_factory(subject: Optimizer) -> Optimizer:
         made = subject.f([nn.Parameter(torch.zeros(2))], **{k: v for k, v in subject.hyper.items() if k in arguments})
     except Exception as error:
         raise UsageError(
-            given=f"{subject.label}, which raised {type(error).__name__}: {error} when it was given a list of parameters",
+            given=f"{subject.label}, which raised {type(error).__name__}: {error} on a list of parameters",
             expected="a function parameters -> optimizer, or an update function (w, g, state) -> w",
             do="name its arguments as their roles, for example params, grads, state, lr",
         ) from error
@@ -203,7 +223,9 @@ def optimizer_factory(subject: Optimizer) -> Optimizer:
             do="return the optimizer, or pass an update function (w, g, state) -> w",
         )
     fixed = {k: v for k, v in carried(made).items() if k not in arguments}
-    return _with(subject, "factory", subject.f, arguments, _capabilities(type(made)), fixed=fixed, open_ended=open_ended)
+    return _with(
+        subject, "factory", subject.f, arguments, _capabilities(type(made)), fixed=fixed, open_ended=open_ended
+    )
 
 
 def _with(
@@ -231,7 +253,13 @@ def _with(
         return carried(begin([torch.zeros(2)], chosen).optimizer)
 
     convention = Convention(
-        name=name, start=begin, grouped=begin_groups if "groups" in capabilities else None, read=read,
-        arguments=arguments, fixed=fixed, open_ended=open_ended, capabilities=capabilities,
-    )  # fmt: skip
+        name=name,
+        start=begin,
+        grouped=begin_groups if "groups" in capabilities else None,
+        read=read,
+        arguments=arguments,
+        fixed=fixed,
+        open_ended=open_ended,
+        capabilities=capabilities,
+    )
     return replace(subject, convention=convention)

@@ -20,7 +20,8 @@ __all__ = ["UpdatedParameters"]
 
 _STATE_NAMES = frozenset("state s cache opt_state memory buffers st".split())
 _MOMENT_NAMES = frozenset(
-    "m v b u h r s1 s2 m1 m2 mu nu buf buffer velocity vel momentum_buffer exp_avg exp_avg_sq exp_avg_sqs exp_avgs first "
+    "m v b u h r s1 s2 m1 m2 mu nu buf buffer velocity vel momentum_buffer exp_avg exp_avg_sq exp_avg_sqs exp_avgs "
+    "first "
     "second first_moment second_moment mean_square square_avg accumulator acc accum sum_sq g2 v_max vmax v_hat vhat "
     "max_v max_exp_avg_sq m_t v_t m_prev v_prev moment1 moment2 G mt vt".split()
 )
@@ -167,7 +168,7 @@ def update_function(subject: Optimizer) -> Optimizer:
     if not any(_role(name) == "w" for name in (*required, *optional)):
         raise UsageError(
             given=f"{subject.label}({', '.join((*required, *optional))})",
-            expected="an argument that is the parameter (w, params, theta, …) and one that is its gradient (g, grads, …)",
+            expected="an argument that is the parameter (w, params, theta, …) and one that is its gradient (g, …)",
             do="wrap it: lambda w, g, state: ...",
         )
 
@@ -178,6 +179,10 @@ def update_function(subject: Optimizer) -> Optimizer:
         return carried(subject.f(**chosen) if inspect.isclass(subject.f) else subject.f)
 
     convention = Convention(
-        name="update function", start=begin, read=read, arguments={**dict.fromkeys(wanted), **free}, open_ended=open_ended
+        name="update function",
+        start=begin,
+        read=read,
+        arguments={**dict.fromkeys(wanted), **free},
+        open_ended=open_ended,
     )
     return replace(subject, convention=convention)

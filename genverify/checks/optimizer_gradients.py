@@ -57,15 +57,21 @@ def zero_gradient(subject: Optimizer, case: Case, run: Run) -> Judgement:
     step = int((moved > 0).any(dim=1).to(torch.int8).argmax())
     flat = int(moved[step].argmax())
     return failed(
-        examined=moved[1:].numel(), quantity="|θ - θ₀|", observed=float(moved.max()), allowed=0.0,
-        message=f"at step {step} {trajectory.stream.where(flat)} went from {float(trajectory.observed[0, flat]):.6g} to "
+        examined=moved[1:].numel(),
+        quantity="|θ - θ₀|",
+        observed=float(moved.max()),
+        allowed=0.0,
+        message=f"at step {step} {trajectory.stream.where(flat)} goes "
+        f"from {float(trajectory.observed[0, flat]):.6g} to "
         f"{float(trajectory.observed[step, flat]):.6g} although every gradient so far was zero",
-    )  # fmt: skip
+    )
 
 
 def _skips(subject: Optimizer) -> str | None:
     assert subject.convention is not None
-    return None if "none" in subject.convention.capabilities else "it is not a torch.optim.Optimizer: no gradient is None"
+    return (
+        None if "none" in subject.convention.capabilities else "it is not a torch.optim.Optimizer: no gradient is None"
+    )
 
 
 @check(
@@ -91,15 +97,20 @@ def none_gradient_skipped(subject: Optimizer, case: Case, run: Run) -> Judgement
         flat = int(moved[step].to(torch.int8).argmax())
         before, after = trajectory.observed[step, flat], trajectory.observed[step + 1, flat]
         return failed(
-            examined=int(absent.sum()), quantity="|θ - θ before|", observed=float((after - before).abs()), allowed=0.0,
-            message=f"at step {step + 1} {stream.where(flat)} moved from {float(before):.6g} to {float(after):.6g} although "
+            examined=int(absent.sum()),
+            quantity="|θ - θ before|",
+            observed=float((after - before).abs()),
+            allowed=0.0,
+            message=f"at step {step + 1} {stream.where(flat)} moved "
+            f"from {float(before):.6g} to {float(after):.6g} although "
             "its gradient is None",
-        )  # fmt: skip
+        )
     return judge_against_rule(subject, case)
 
 
 def _ascends(subject: Optimizer) -> str | None:
-    assert subject.convention is not None and subject.law is not None
+    assert subject.convention is not None
+    assert subject.law is not None
     return None if "maximize" in subject.law.trials else "it has no option maximize that is left free"
 
 
@@ -122,9 +133,13 @@ def maximize(subject: Optimizer, case: Case, run: Run) -> Judgement:
     negated = replace(stream, gradients=tuple(-g for g in stream.gradients))
     ascent, descent = drive(subject, stream, up["options"]), drive(subject, negated, down["options"])
     return agreement(
-        subject, up, ascent, descent.observed, words="maximize is not minimize of the negative",
+        subject,
+        up,
+        ascent,
+        descent.observed,
+        words="maximize is not minimize of the negative",
         what="maximize is minimize of the negative",
-    )  # fmt: skip
+    )
 
 
 def _takes_closure(subject: Optimizer) -> str | None:
@@ -134,7 +149,7 @@ def _takes_closure(subject: Optimizer) -> str | None:
 
 @check(
     "optimizer.closure",
-    statement="step(closure) calls the closure with gradients enabled, uses the gradients it computes, and returns its loss",
+    statement="step(closure) calls the closure with gradients enabled, uses its gradients, and returns its loss",
     source="torch.optim.Optimizer.step",
     requires=_takes_closure,
     family="short",
@@ -147,9 +162,11 @@ def closure(subject: Optimizer, case: Case, run: Run) -> Judgement:
     assert subject.law is not None
     options, whole = case["options"], Stream.of(case)
     stream = Stream(
-        parameters=whole.parameters, gradients=tuple(g[:1] for g in whole.gradients),
-        present=tuple(m[:1] for m in whole.present), rates=whole.rates[:1],
-    )  # fmt: skip
+        parameters=whole.parameters,
+        gradients=tuple(g[:1] for g in whole.gradients),
+        present=tuple(m[:1] for m in whole.present),
+        rates=whole.rates[:1],
+    )
     session = start(subject, stream.parameters, subject.law.arguments(options))
     enabled: list[bool] = []
     losses: list[torch.Tensor] = []
@@ -159,7 +176,9 @@ def closure(subject: Optimizer, case: Case, run: Run) -> Judgement:
         pairs = zip(session.parameters, stream.gradients, strict=True)
         loss = sum(((p * g[0]).sum() for p, g in pairs), torch.zeros((), dtype=stream.dtype))
         if loss.requires_grad:
-            for parameter, gradient in zip(session.parameters, torch.autograd.grad(loss, [*session.parameters]), strict=True):
+            for parameter, gradient in zip(
+                session.parameters, torch.autograd.grad(loss, [*session.parameters]), strict=True
+            ):
                 parameter.grad = torch.empty_like(parameter).copy_(gradient)  # the parameter's memory layout
         losses.append(loss.detach())
         return loss.detach()
@@ -171,14 +190,21 @@ def closure(subject: Optimizer, case: Case, run: Run) -> Judgement:
         return failed(examined=1, message="step(closure) never calls the closure")
     if not enabled[0]:
         return failed(
-            examined=1, message="step(closure) calls the closure without gradients enabled: wrap it in torch.enable_grad()"
+            examined=1,
+            message="step(closure) calls the closure without gradients enabled: wrap it in torch.enable_grad()",
         )
     if returned is None or not any(torch.equal(torch.as_tensor(returned).to(loss), loss) for loss in losses):
-        return failed(examined=1, message=f"step(closure) returns {returned!r}, not the closure's loss {float(losses[0]):.6g}")
+        return failed(
+            examined=1, message=f"step(closure) returns {returned!r}, not the closure's loss {float(losses[0]):.6g}"
+        )
     after = torch.cat([p.detach().reshape(-1).to(torch.float64) for p in session.parameters])
     given = continued(start(subject, stream.parameters, subject.law.arguments(options)), stream)
     observed = Trajectory(stream=stream, observed=torch.stack([before, after]), narrow=given.narrow)
     return agreement(
-        subject, case, observed, given.observed, words="step(closure) moves otherwise than step() with the same gradients",
+        subject,
+        case,
+        observed,
+        given.observed,
+        words="step(closure) moves otherwise than step() with the same gradients",
         what="the closure's gradients are used, and its loss is returned",
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""What an optimizer may not mix: parameters with each other, entries with their neighbours, groups with other groups."""
+"""What an optimizer may not mix: parameters with each other, and entries with their neighbours."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from genverify.verdict import Judgement, failed, inconclusive, passed
 __all__ = ["agreement"]
 
 
-def agreement(
-    subject: Optimizer, case: Case, one: Trajectory, other: Tensor, *, words: str, what: str
-) -> Judgement:
+def agreement(subject: Optimizer, case: Case, one: Trajectory, other: Tensor, *, words: str, what: str) -> Judgement:
     """Two trajectories that should be one: each may be off by the rule's allowance at every step, and these add up.
 
     Shapes: `other` [T + 1, n], in the order of `one.observed`.
@@ -35,18 +33,25 @@ def agreement(
     unit = str(one.dtype).removeprefix("torch.")
     if not bool((excess > 1).any()):
         return passed(
-            examined=int(judged.sum()), quantity="|difference| / allowance", observed=float(excess.max()), allowed=1.0,
-            unit=unit, message=what,
-        )  # fmt: skip
+            examined=int(judged.sum()),
+            quantity="|difference| / allowance",
+            observed=float(excess.max()),
+            allowed=1.0,
+            unit=unit,
+            message=what,
+        )
     step = int((excess > 1).any(dim=1).to(torch.int8).argmax())
     flat = int(excess[step].argmax())
     return failed(
-        examined=int(judged.sum()), quantity="|difference|", observed=float(error[step, flat]),
-        allowed=float(allowed[step, flat]), unit=unit,
+        examined=int(judged.sum()),
+        quantity="|difference|",
+        observed=float(error[step, flat]),
+        allowed=float(allowed[step, flat]),
+        unit=unit,
         message=f"{words}: at step {step + 1} {one.stream.where(flat)} is {float(one.observed[step + 1, flat]):.6g}, "
         f"and {float(other[step + 1, flat]):.6g} otherwise",
         figures={"step": step + 1},
-    )  # fmt: skip
+    )
 
 
 @check(
@@ -64,9 +69,13 @@ def parameters_independent(subject: Optimizer, case: Case, run: Run) -> Judgemen
     together = drive(subject, stream, case["options"])
     alone = [drive(subject, stream.only(i), case["options"]).observed for i in range(len(stream.parameters))]
     return agreement(
-        subject, case, together, torch.cat(alone, dim=1), words="parameters share state",
+        subject,
+        case,
+        together,
+        torch.cat(alone, dim=1),
+        words="parameters share state",
         what="each parameter moves as it does alone",
-    )  # fmt: skip
+    )
 
 
 @check(
@@ -86,12 +95,17 @@ def permutation_equivariance(subject: Optimizer, case: Case, run: Run) -> Judgem
     reversed_stream = Stream(
         parameters=tuple(p.reshape(-1).flip(0) for p in stream.parameters),
         gradients=tuple(g.reshape(stream.steps, -1).flip(1) for g in stream.gradients),
-        present=stream.present, rates=stream.rates,
-    )  # fmt: skip
+        present=stream.present,
+        rates=stream.rates,
+    )
     plain = drive(subject, stream, case["options"])
     turned = drive(subject, reversed_stream, case["options"]).observed
     back = torch.cat([part.flip(1) for part in turned.split([p.numel() for p in stream.parameters], dim=1)], dim=1)
     return agreement(
-        subject, case, plain, back, words="entries of a parameter influence each other",
+        subject,
+        case,
+        plain,
+        back,
+        words="entries of a parameter influence each other",
         what="the trajectory is reversed with the entries",
-    )  # fmt: skip
+    )

@@ -52,13 +52,18 @@ def state_round_trip(subject: Optimizer, case: Case, run: Run) -> Judgement:
     late = continued(second, stream, first=half, rate=rate)
     resumed = torch.cat([early.observed, late.observed[1:]])
     return agreement(
-        subject, case, whole, resumed, words=f"resumed from its state after step {half}, it goes elsewhere",
+        subject,
+        case,
+        whole,
+        resumed,
+        words=f"resumed from its state after step {half}, it goes elsewhere",
         what="resumed equals uninterrupted",
-    )  # fmt: skip
+    )
 
 
 def _groups(subject: Optimizer) -> str | None:
-    assert subject.convention is not None and subject.law is not None
+    assert subject.convention is not None
+    assert subject.law is not None
     if "groups" not in subject.convention.capabilities:
         return "it is not a torch.optim.Optimizer class that takes a learning rate and keeps it in parameter groups"
     return None
@@ -76,10 +81,14 @@ def parameter_groups(subject: Optimizer, case: Case, run: Run) -> Judgement:
     declined = refused(subject, case)
     if declined is not None:
         return declined
-    assert subject.law is not None and subject.convention is not None
+    assert subject.law is not None
+    assert subject.convention is not None
     stream, options = Stream.of(case), case["options"]
     steady = Stream(
-        parameters=stream.parameters, gradients=stream.gradients, present=stream.present, rates=torch.ones_like(stream.rates)
+        parameters=stream.parameters,
+        gradients=stream.gradients,
+        present=stream.present,
+        rates=torch.ones_like(stream.rates),
     )
     rate = float(options.get("lr", subject.law.rate))
     plain, doubled = subject.law.arguments(options), subject.law.arguments({**options, "lr": 2.0 * rate})
@@ -94,6 +103,10 @@ def parameter_groups(subject: Optimizer, case: Case, run: Run) -> Judgement:
     others = [drive(subject, steady.only(i), {**options, "lr": 2.0 * rate}) for i in range(1, len(overrides))]
     apart = torch.cat([first.observed, *(one.observed for one in others)], dim=1)
     return agreement(
-        subject, case, together, apart, words="a group does not follow its own learning rate",
+        subject,
+        case,
+        together,
+        apart,
+        words="a group does not follow its own learning rate",
         what="each group follows its own learning rate",
-    )  # fmt: skip
+    )

@@ -53,15 +53,23 @@ def judge_against_rule(subject: Optimizer, case: Case) -> Judgement:
         if not found.examined:
             return inconclusive("every increment is lost in rounding, or overflows")
         return passed(
-            examined=found.examined, quantity="|error| / allowance", observed=found.ratio, allowed=1.0,
-            unit=_short(trajectory.dtype), message=f"{found.examined} increments follow {subject.law.rule}",
+            examined=found.examined,
+            quantity="|error| / allowance",
+            observed=found.ratio,
+            allowed=1.0,
+            unit=_short(trajectory.dtype),
+            message=f"{found.examined} increments follow {subject.law.rule}",
             notes=_notes(subject, found, trajectory),
-        )  # fmt: skip
+        )
     return failed(
-        examined=found.examined, quantity="|θ - θ expected|", observed=abs(found.observed - found.expected),
-        allowed=found.allowed, unit=_short(trajectory.dtype), message=_explained(subject, case, found),
+        examined=found.examined,
+        quantity="|θ - θ expected|",
+        observed=abs(found.observed - found.expected),
+        allowed=found.allowed,
+        unit=_short(trajectory.dtype),
+        message=_explained(subject, case, found),
         figures={"step": found.step, "before": found.before, "after": found.observed, "expected": found.expected},
-    )  # fmt: skip
+    )
 
 
 def _short(dtype: torch.dtype) -> str:
@@ -96,7 +104,9 @@ def _explained(subject: Optimizer, case: Case, found: Finding) -> str:
     rates = case["rates"] if "rates" in case else torch.ones(1)
     if not bool((rates == 1).all()):
         changed = int((rates != 1).to(torch.int8).argmax()) + 1
-        with_options += f" (the groups' learning rate is multiplied by {float(rates[changed - 1]):g} from step {changed} on)"
+        with_options += (
+            f" (the groups' learning rate is multiplied by {float(rates[changed - 1]):g} from step {changed} on)"
+        )
     return f"{what}; {numbers}{with_options}. The rule: {subject.law.source}"
 
 

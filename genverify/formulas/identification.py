@@ -106,7 +106,8 @@ def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identi
 def _means_it(subject: Optimizer, claims: Mapping[str, Any]) -> bool:
     """Whether what the rule's name switches on is on in the code, where the code has such a switch."""
     law = subject.law
-    assert isinstance(law, RuleLaw) and subject.convention is not None
+    assert isinstance(law, RuleLaw)
+    assert subject.convention is not None
     shown = {**subject.convention.arguments, **subject.convention.fixed, **claims}
     switches = {law.about.canonical(name): value for name, value in shown.items()}
     return all(bool(switches.get(flag, True)) for flag in law.about.implied)
@@ -129,7 +130,8 @@ def _concluded(tried: list[tuple[Optimizer, Finding]]) -> Identification:
 def _strangeness(subject: Optimizer) -> tuple[int, int]:
     """How many of the rule's hyperparameters the code does not have, then how many of the code's the rule does not."""
     law = subject.law
-    assert isinstance(law, RuleLaw) and subject.convention is not None
+    assert isinstance(law, RuleLaw)
+    assert subject.convention is not None
     names = {*subject.convention.arguments, *subject.convention.fixed, *(law.shown or {})}
     if "betas" in names:
         names |= {"beta1", "beta2"}
@@ -143,10 +145,15 @@ def _said(subject: Optimizer, found: Finding, others: tuple[str, ...]) -> Identi
     assert isinstance(law, RuleLaw)
     words = found.distinct if found.standing == "slip" else found.words
     return Identification(
-        subject=subject.label, rule=law.rule, words=words, choices=found.choices, standing=found.standing,
-        hyper={k: v for k, v in law.values({}).items() if isinstance(v, (int, float)) and v}, others=others,
+        subject=subject.label,
+        rule=law.rule,
+        words=words,
+        choices=found.choices,
+        standing=found.standing,
+        hyper={k: v for k, v in law.values({}).items() if isinstance(v, (int, float)) and v},
+        others=others,
         finding=found,
-    )  # fmt: skip
+    )
 
 
 def _stream(subject: Optimizer) -> Stream:
@@ -159,8 +166,10 @@ def _stream(subject: Optimizer) -> Stream:
         rates[_STEPS // 2 :] = 0.5
     return Stream(
         parameters=(torch.tensor([1.0, -0.5, 2.0, 0.25], dtype=torch.float64),),
-        gradients=(torch.stack(rows, dim=1),), present=(torch.ones(_STEPS, dtype=torch.bool),), rates=rates,
-    )  # fmt: skip
+        gradients=(torch.stack(rows, dim=1),),
+        present=(torch.ones(_STEPS, dtype=torch.bool),),
+        rates=rates,
+    )
 
 
 def _accepted(subject: Optimizer, trajectory: Trajectory) -> Finding:
@@ -186,6 +195,10 @@ def _far(subject: Optimizer, trajectory: Trajectory) -> Finding:
         comparison = law.compare(trajectory, {}, dialect)
         if comparison.step == 0 and comparison.examined >= found.examined:
             return replace(
-                found, standing=dialect.standing, words=dialect.words, distinct=dialect.distinct, choices=dialect.choices
+                found,
+                standing=dialect.standing,
+                words=dialect.words,
+                distinct=dialect.distinct,
+                choices=dialect.choices,
             )
     return found

@@ -34,7 +34,10 @@ def introduce(subject: Optimizer) -> Optimizer:
     convention = subject.convention
     assert convention is not None, "adapters come before the catalogue"
     law = RuleLaw(
-        about=rule, convention=convention, claimed=_claimed(subject, rule, convention), words=rule.declared(subject.dialect)
+        about=rule,
+        convention=convention,
+        claimed=_claimed(subject, rule, convention),
+        words=rule.declared(subject.dialect),
     )
     arguments = law.arguments({})
     shown: Mapping[str, Any] = {}
@@ -47,12 +50,16 @@ def introduce(subject: Optimizer) -> Optimizer:
         raise UsageError(
             given=f"{subject.label}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}), which raised "
             f"{type(error).__name__}: {error}",
-            expected="arguments that it can be built with", do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
-        ) from error  # fmt: skip
+            expected="arguments that it can be built with",
+            do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
+        ) from error
     groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
     unable = set()
     if not (isinstance(groups, list) and groups and any(rule.canonical(str(name)) == "lr" for name in groups[0])):
-        unable |= {"rate", "groups"}  # a learning rate that is kept elsewhere can be neither scheduled nor given to one group
+        unable |= {
+            "rate",
+            "groups",
+        }  # a learning rate that is kept elsewhere can be neither scheduled nor given to one group
     if not any(rule.canonical(name) == "lr" for name in convention.arguments):
         unable |= {"groups"}  # nothing to compare a group's own rate with
     convention = replace(convention, capabilities=convention.capabilities - unable)
@@ -70,16 +77,18 @@ def _claimed(subject: Optimizer, rule: Rule, convention: Convention) -> dict[str
         if name not in known and not convention.open_ended:
             raise UsageError(
                 given=f"{name}={value!r} for {subject.label} under the rule {rule.name!r}",
-                expected="a hyperparameter of the rule or an argument of the implementation", do=nearest(name, known),
-            )  # fmt: skip
+                expected="a hyperparameter of the rule or an argument of the implementation",
+                do=nearest(name, known),
+            )
     claimed = _canonical(rule, subject.hyper)
     carried = _canonical(rule, convention.fixed)
     for name, value in claimed.items():
         if name in carried and not convention.arguments and carried[name] != value:
             raise UsageError(
                 given=f"{name}={value!r} for {subject.label}, which carries {name}={carried[name]!r}",
-                expected="one value", do="leave it out: an instance's hyperparameters are read from it",
-            )  # fmt: skip
+                expected="one value",
+                do="leave it out: an instance's hyperparameters are read from it",
+            )
     return dict(subject.hyper)
 
 
@@ -138,7 +147,7 @@ class RuleLaw:
 
     @property
     def trials(self) -> Mapping[str, tuple[Any, ...]]:
-        """Hyperparameter → its own value, then others worth drawing, where the implementation takes it as an argument."""
+        """Hyperparameter → its own value, then others worth drawing, where the code takes it."""
         own, claimed = self._own(), _canonical(self.about, self.claimed)
         takes = {self.about.canonical(name) for name in self.convention.arguments}
         if "betas" in self.convention.arguments:
@@ -215,7 +224,11 @@ class RuleLaw:
                 return
             first = first or dialect
             for shared in clocks:
-                yield replace(dialect, shared_clock=True, distinct=_joined(dialect.distinct, _CLOCK)) if shared else dialect
+                yield (
+                    replace(dialect, shared_clock=True, distinct=_joined(dialect.distinct, _CLOCK))
+                    if shared
+                    else dialect
+                )
         if first is not None and explain:
             from genverify.formulas.optimizer_slips import slips
 
@@ -231,13 +244,18 @@ class RuleLaw:
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
         stream = trajectory.stream
         expected, allowed = dialect.make(values).follow(
-            trajectory.observed, stream.flat_gradients(), stream.flat_present(), numbers, stream.rates, trajectory.dtype,
+            trajectory.observed,
+            stream.flat_gradients(),
+            stream.flat_present(),
+            numbers,
+            stream.rates,
+            trajectory.dtype,
             shared_clock=dialect.shared_clock,
-        )  # fmt: skip
+        )
         return _Comparison.of(trajectory.observed[1:], expected, allowed)
 
     def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
-        """How far a sensible implementation's increments may be from exact ones, [T, n]; from the rule's own dialect."""
+        """How far sensible increments may be from exact ones, [T, n]; from the rule's own dialect."""
         dialect = next(iter(self.about.dialects(self.values(options), self.words)))
         return self.compare(trajectory, options, dialect).allowed
 
@@ -252,19 +270,28 @@ class RuleLaw:
         unknown: bool = False,
     ) -> Finding:
         found = Finding(
-            standing="" if unknown else dialect.standing, words=dialect.words, distinct=dialect.distinct, plain=plain,
+            standing="" if unknown else dialect.standing,
+            words=dialect.words,
+            distinct=dialect.distinct,
+            plain=plain,
             choices=dict(dialect.choices),
-            examined=comparison.examined, ratio=comparison.ratio,
-        )  # fmt: skip
+            examined=comparison.examined,
+            ratio=comparison.ratio,
+        )
         if nearest_accepted is None or (not unknown and dialect.standing == "accepted"):
             return found
         parted = nearest_accepted[1]
         k, flat = parted.step - 1, parted.element
         return replace(
-            found, step=parted.step, where=trajectory.stream.where(flat), before=float(trajectory.observed[k, flat]),
-            observed=float(trajectory.observed[k + 1, flat]), expected=float(parted.expected[k, flat]),
-            allowed=float(parted.allowed[k, flat]), ratio=parted.at_parting,
-        )  # fmt: skip
+            found,
+            step=parted.step,
+            where=trajectory.stream.where(flat),
+            before=float(trajectory.observed[k, flat]),
+            observed=float(trajectory.observed[k + 1, flat]),
+            expected=float(parted.expected[k, flat]),
+            allowed=float(parted.allowed[k, flat]),
+            ratio=parted.at_parting,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,9 +320,14 @@ class _Comparison:
         at_parting = float(excess[step - 1, element]) if step else 0.0
         ratio = float(excess.max()) if excess.numel() else 0.0
         return cls(
-            expected=expected, allowed=allowed, step=step, element=element, at_parting=at_parting,
-            ratio=ratio if math.isfinite(ratio) else math.inf, examined=int(judged.sum()),
-        )  # fmt: skip
+            expected=expected,
+            allowed=allowed,
+            step=step,
+            element=element,
+            at_parting=at_parting,
+            ratio=ratio if math.isfinite(ratio) else math.inf,
+            examined=int(judged.sum()),
+        )
 
     def later_than(self, other: _Comparison) -> bool:
         return (self.step, -self.at_parting) > (other.step, -other.at_parting)

@@ -72,7 +72,7 @@ CONVERGES = claim(
     "gradient_descent.quadratic.converges",
     Status.DERIVED,
     statement="on f(w) = ½ (w - w*)ᵀ A (w - w*) gradient descent converges to w* from every start iff 0 < η < 2/λ_max",
-    source="the Blog, \"gradient descent\"; Nesterov 2018, section 1.2.3",
+    source='the Blog, "gradient descent"; Nesterov 2018, section 1.2.3',
     assumptions=("A symmetric and positive definite, with largest eigenvalue λ_max", "η constant and positive"),
     theorems=("spectral theorem: A = QΛQᵀ with Q orthogonal",),
     equation=_converges,
@@ -89,8 +89,8 @@ BEST_RATE = claim(
 EMA_IS_HEAVY_BALL = claim(
     "momentum.ema.equals_heavy_ball",
     Status.DERIVED,
-    statement="the average m ← β m + (1-β) g with rate η makes the same steps as the heavy ball b ← β b + g with rate η(1-β)",
-    source="the Blog, \"momentum\"",
+    statement="the average m ← β m + (1-β) g at rate η steps as the heavy ball b ← β b + g at rate η(1-β) does",
+    source='the Blog, "momentum"',
     assumptions=("both buffers begin at zero", "β and η constant"),
     equation=_ema_is_heavy_ball,
 )
@@ -119,7 +119,7 @@ STEP_BOUND = claim(
     assumptions=("ε ≥ 0",),
     counterexample="g_i = (β₁/β₂)^(T-i): 5.78 α at T = 1000 and the defaults, where the bound is 3.16 α; 2.30 α at "
     "β = (0.99, 0.999), where it is α",
-    corrected="|Δ_t| ≤ α(1-β₁)/√((1-β₂)(1-β₁²/β₂)) for every t when β₁² < β₂: 7.27 α at the defaults, approached as T → ∞",
+    corrected="|Δ_t| ≤ α(1-β₁)/√((1-β₂)(1-β₁²/β₂)) for every t when β₁² < β₂: 7.27 α at the defaults, as T → ∞",
     theorems=("Cauchy–Schwarz", "inequality of the arithmetic and the geometric mean"),
     equation=_step_bound,
 )

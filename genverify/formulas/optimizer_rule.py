@@ -1,4 +1,4 @@
-"""The type of an optimizer rule: its hyperparameters, the axes of its dialects, and which values may stand under its name."""
+"""The type of an optimizer rule: its hyperparameters, the axes of its dialects, and what may stand under its name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ __all__ = ["Axis", "Dialect", "Hyper", "Rule", "Value", "accepted", "recognised"
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """One value of an axis: `standing` is accepted (citable under the rule's name), recognised (legitimate elsewhere) or
-    slip (a known mistake, legitimate nowhere).
+    """One value of an axis.
+
+    `standing` is accepted (citable under the rule's name), recognised (legitimate elsewhere) or slip (legitimate
+    nowhere).
     """
 
     name: str
@@ -68,7 +70,8 @@ class Hyper:
 class Dialect:
     """A choice on every axis, or a slip that stands on none.
 
-    `distinct` names what is not accepted or, in an accepted dialect, not the rule's own first choice; `ignored` are hyperparameters that it does not heed.
+    `distinct` names what is not accepted or, in an accepted dialect, not the rule's own first choice; `ignored` are
+    hyperparameters that it does not heed.
     """
 
     choices: Mapping[str, str]
@@ -136,20 +139,24 @@ class Rule:
             axes = [one for one in self.axes if axis_name in ("", one.name)]
             if not axes:
                 raise UsageError(
-                    given=f"dialect axis {axis_name!r} of rule {self.name!r}", expected="one of its axes",
+                    given=f"dialect axis {axis_name!r} of rule {self.name!r}",
+                    expected="one of its axes",
                     do=nearest(axis_name, [one.name for one in self.axes]),
-                )  # fmt: skip
+                )
             known = {v.name: a.name for a in axes for v in a.values if v.standing != "slip"}
             if word not in known:
                 raise UsageError(
-                    given=f"dialect {word!r} of rule {self.name!r}", expected="a convention that stands under that name",
+                    given=f"dialect {word!r} of rule {self.name!r}",
+                    expected="a convention that stands under that name",
                     do=nearest(word, sorted(known)),
-                )  # fmt: skip
+                )
             found[known[word]] = word
         return found
 
-    def dialects(self, hyper: Mapping[str, Any], declared: Mapping[str, str], *, whole: bool = False) -> Iterator[Dialect]:
-        """The dialects that differ under these hyperparameters: the accepted ones first, then one or (whole) more steps away.
+    def dialects(
+        self, hyper: Mapping[str, Any], declared: Mapping[str, str], *, whole: bool = False
+    ) -> Iterator[Dialect]:
+        """The dialects that differ under these hyperparameters: accepted ones first, then one or (whole) more away.
 
         A declared value is accepted, and the others of its axis are then merely recognised.
         """
@@ -178,10 +185,13 @@ class Rule:
         if not strange:
             strange = [v for axis, v, _ in combination if v is not axis.values[0]]
         return Dialect(
-            choices=choices, standing=worst, words=", ".join(v.words for _, v, _ in combination if v.words),
-            make=lambda flags: self.build(choices, {**hyper, **flags}), source="; ".join(v.source for v in away if v.source),
+            choices=choices,
+            standing=worst,
+            words=", ".join(v.words for _, v, _ in combination if v.words),
+            make=lambda flags: self.build(choices, {**hyper, **flags}),
+            source="; ".join(v.source for v in away if v.source),
             distinct=", ".join(v.words for v in strange if v.words),
-        )  # fmt: skip
+        )
 
 
 def _standing(value: Value, chosen: str | None) -> str:
@@ -190,4 +200,3 @@ def _standing(value: Value, chosen: str | None) -> str:
     if value.name == chosen:
         return "accepted"
     return "recognised" if value.standing == "accepted" else value.standing
-

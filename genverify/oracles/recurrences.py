@@ -75,16 +75,17 @@ class Recurrence:
         shown, now = [], {}
         carried = {*self.buffers, "theta"}
         for name, expression in self.lines:
-            old = {s: sympy.Symbol(f"{s}_{{t-1}}", real=True) for s in expression.free_symbols if str(s) in carried}
+            reads = expression.free_symbols
+            old: Any = {s: sympy.Symbol(f"{s}_{{t-1}}", real=True) for s in reads if str(s) in carried}
             old.update({s: now[str(s)] for s in expression.free_symbols if str(s) in now})
             now[name] = sympy.Symbol(f"{name}_t", real=True)
-            shown.append(sympy.Eq(now[name], expression.subs(old), evaluate=False))
+            shown.append(sympy.Eq(now[name], expression.xreplace(old), evaluate=False))
         return tuple(shown)
 
     def replace(self, **changes: sympy.Expr) -> Recurrence:
         """The recurrence with expressions in place of symbols, all at once."""
-        swap = {symbol(name): value for name, value in changes.items()}
-        lines = tuple((name, expression.subs(swap, simultaneous=True)) for name, expression in self.lines)
+        swap: Any = {symbol(name): value for name, value in changes.items()}
+        lines: Any = tuple((name, expression.xreplace(swap)) for name, expression in self.lines)
         return Recurrence(lines=lines, initial=self.initial)
 
     def theta_first(self) -> Recurrence:
@@ -132,7 +133,7 @@ class Recurrence:
             if name in starts:
                 values[name] = _unrolled(name, expression, values, starts[name], None if whole else present)
                 written.add(name)
-            elif (reads & starts.keys()) - written or late and "theta" in (name, *reads):
+            elif (reads & starts.keys()) - written or (late and "theta" in (name, *reads)):
                 late.append((name, expression))  # it reads buffers as they were before this step
                 values.setdefault("late", written.copy())
             else:
@@ -150,7 +151,12 @@ class Recurrence:
         return 0.0 if expression is None else float(expression.subs({symbol(k): v for k, v in hyper.items()}))
 
     def in_mpmath(
-        self, gradients: Sequence[Any], hyper: Mapping[str, Any], *, start: Any = 0, digits: int = 50  # noqa: ANN401
+        self,
+        gradients: Sequence[Any],
+        hyper: Mapping[str, Any],
+        *,
+        start: float = 0.0,
+        digits: int = 50,
     ) -> list[Any]:
         """θ after each step for one element, closed loop, with that many digits."""
         import mpmath
@@ -181,7 +187,9 @@ def _shifted(trajectory: Ball, start: Ball) -> Ball:
     return Ball(value, torch.cat([start.radius[None], trajectory.radius[:-1]]), start.rho, start.eta)
 
 
-def _unrolled(name: str, expression: sympy.Expr, values: Mapping[str, Any], start: Ball, present: Tensor | None) -> Ball:
+def _unrolled(
+    name: str, expression: sympy.Expr, values: Mapping[str, Any], start: Ball, present: Tensor | None
+) -> Ball:
     """The buffer after each step; what does not depend on it is evaluated for all steps beforehand."""
     skeleton, parts = _separated(expression, name)
     function, arguments = _compiled(skeleton, "balls")
@@ -273,4 +281,6 @@ def _ready(expression: sympy.Expr) -> sympy.Expr:
         assert condition == sympy.Eq(t, 1), "a recurrence is cut at its first step only"
         return choose(t, first, later)
 
-    return expression.replace(sympy.Piecewise, as_choice)
+    ready = expression.replace(sympy.Piecewise, as_choice)
+    assert isinstance(ready, sympy.Expr)
+    return ready

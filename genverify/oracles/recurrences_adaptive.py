@@ -45,7 +45,7 @@ def adam(
     second: str = "square",
     maximize: bool = False,
 ) -> Recurrence:
-    """m ← β₁ m + (1-β₁) g, v ← β₂ v + (1-β₂) g², θ ← θ - η m̂ / (√v̂ + ε), and its dialects.
+    """Adam: m ← β₁ m + (1-β₁) g, v ← β₂ v + (1-β₂) g², θ ← θ - η m̂ / (√v̂ + ε), and its dialects.
 
     `epsilon`: outside √v̂ + ε (algorithm 1); hat, √v + ε̂ before the corrections (end of section 2); inside √(v̂ + ε);
     inside_hat √(v + ε). `maximum`: v, the running maximum of v, corrected afterwards; v_hat, that of v̂.
@@ -86,7 +86,7 @@ def adam(
 def rmsprop(
     *, epsilon: str = "outside", center: str = "none", form: str = "none", decay: str = "none", maximize: bool = False
 ) -> Recurrence:
-    """v ← α v + (1-α) g², θ ← θ - η g / (√v + ε); centred: v - m² with m the mean gradient; with momentum if wanted.
+    """RMSProp: v ← α v + (1-α) g², θ ← θ - η g / (√v + ε); centred, v - m² for v, with m the mean gradient.
 
     Source: Tieleman & Hinton 2012, lecture 6e; Graves 2013, eqs. (38)-(45) for the centred form; torch.optim.RMSprop.
     """
@@ -100,7 +100,11 @@ def rmsprop(
     if center != "none":
         lines.append(("m", alpha * m + (one - alpha) * d))
         variance = v - (m**2 if center == "variance" else m)
-    denominator = {"outside": sympy.sqrt(variance) + eps, "inside": sympy.sqrt(variance + eps), "no_root": variance + eps}
+    denominator = {
+        "outside": sympy.sqrt(variance) + eps,
+        "inside": sympy.sqrt(variance + eps),
+        "no_root": variance + eps,
+    }
     step = d / denominator[epsilon]
     if form == "none":
         lines.append(("theta", theta - lr * step))
@@ -111,7 +115,9 @@ def rmsprop(
     return Recurrence(lines=(*lines, *after))
 
 
-def adagrad(*, epsilon: str = "outside", accumulator: str = "sum", decay: str = "none", maximize: bool = False) -> Recurrence:
+def adagrad(
+    *, epsilon: str = "outside", accumulator: str = "sum", decay: str = "none", maximize: bool = False
+) -> Recurrence:
     """G ← G + g², θ ← θ - η / (1 + (t-1) η_decay) · g / (√G + ε).
 
     Source: Duchi, Hazan & Singer 2011, figure 1 (diagonal); torch.optim.Adagrad for the decay of the rate.

@@ -6,7 +6,7 @@ b ← β b + g (heavy ball, Polyak 1964), an average m ← β m + (1 - β) g, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from genverify.oracles.recurrences import Recurrence, symbols
@@ -47,9 +47,19 @@ def _forms() -> dict[str, tuple[sympy.Expr, sympy.Expr]]:
 
 
 FORMS = (
-    "heavy_ball", "ema", "ema_corrected", "ema_undamped_first", "torch", "torch_nesterov", "damped", "damped_nesterov",
-    "nesterov", "nesterov_without_gradient", "nesterov_ema", "nesterov_ema_full_gradient",
-)  # fmt: skip
+    "heavy_ball",
+    "ema",
+    "ema_corrected",
+    "ema_undamped_first",
+    "torch",
+    "torch_nesterov",
+    "damped",
+    "damped_nesterov",
+    "nesterov",
+    "nesterov_without_gradient",
+    "nesterov_ema",
+    "nesterov_ema_full_gradient",
+)
 
 
 def _signed(maximize: bool) -> tuple[str, sympy.Expr]:
@@ -82,9 +92,7 @@ def descent(*, decay: str = "none", maximize: bool = False) -> Recurrence:
     return Recurrence(lines=(*_decayed(decay, maximize), ("theta", theta - lr * d)))
 
 
-def momentum(
-    form: str, *, velocity: str = "unit", decay: str = "none", maximize: bool = False
-) -> Recurrence:
+def momentum(form: str, *, velocity: str = "unit", decay: str = "none", maximize: bool = False) -> Recurrence:
     """θ ← θ - η (direction), with the buffer and direction of the form; a folded velocity carries η inside the buffer.
 
     Source: Polyak 1964, eq. (9); Nesterov 1983; Sutskever et al. 2013, eqs. (1)-(4); torch.optim.SGD.
@@ -94,7 +102,7 @@ def momentum(
     """
     import sympy
 
-    d, b, theta, lr, beta = symbols("d b theta lr momentum")
+    d, theta, lr, beta = symbols("d theta lr momentum")
     buffer, direction = _forms()[form]
     lines = _decayed(decay, maximize)
     if velocity == "folded":

@@ -1,7 +1,7 @@
 """Values with a running bound on the error that a sensible implementation may have made in computing them.
 
-Every operation of a formula is carried out twice: on the value, and on a radius e that bounds how far an implementation in
-the subject's dtype may be from that value,
+Every operation of a formula is carried out twice: on the value, and on a radius e that bounds how far an
+implementation in the subject's dtype may be from that value,
 
     x + y:  e_x + e_y + ρ (|x| + |y|)              x · y:  |x| e_y + |y| e_x + e_x e_y + ρ |x y| + η
     x / y:  (e_x + |x / y| e_y) / (|y| - e_y) + ρ |x / y| + η          √x:  √(x + e_x) - √(x - e_x)₊ + ρ √x

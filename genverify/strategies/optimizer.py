@@ -98,7 +98,12 @@ def _case(
 
 
 def _filled(
-    draw: DrawFn, subject: Any, dtype: torch.dtype, shapes: list[tuple[int, ...]], steps: int, gaps: bool  # noqa: ANN401
+    draw: DrawFn,
+    subject: Any,  # noqa: ANN401 - any optimizer
+    dtype: torch.dtype,
+    shapes: list[tuple[int, ...]],
+    steps: int,
+    gaps: bool,
 ) -> Case:
     from hypothesis import strategies as st
 

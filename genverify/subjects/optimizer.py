@@ -36,12 +36,14 @@ class Convention:
     Attributes:
         name: The convention, for example ``"torch.optim.Optimizer"``.
         start: (parameters, arguments under the implementation's own names) → a session.
-        grouped: (parameters, one mapping of overrides for each, arguments) → a session with one group for each parameter.
+        grouped: (parameters, one mapping of overrides for each, arguments) → a session with one group for each
+            parameter.
         arguments: The implementation's own argument names with their defaults; what has no default maps to `None`.
         fixed: Values that an existing object carries; they are no longer free.
         read: Arguments → the hyperparameters that one built from them shows; None when nothing can be read.
         open_ended: Whether it takes arguments beyond those listed (``**defaults``).
-        capabilities: Which of ``groups``, ``state``, ``closure``, ``none``, ``rate`` it has (rate: the learning rate stands
+        capabilities: Which of ``groups``, ``state``, ``closure``, ``none``, ``rate`` it has (rate: the learning rate
+            stands
             in its parameter groups, where a scheduler writes it).
     """
 
@@ -109,7 +111,7 @@ class Optimizer(Subject):
         rule: Name of a rule of the catalogue, for example ``"adam"`` or ``"optimizer.adam"``.
         dialect: Axis → value where the code follows a convention other than the rule's own,
             for example ``{"epsilon": "hat"}``; a single word is looked up in all axes.
-        hyper: Hyperparameters that are claimed, under the implementation's own names or the rule's; they are passed to a
+        hyper: Hyperparameters that are claimed, under the implementation's own names or the rule's; passed to a
             class that takes them. What is not claimed is read from the implementation, and varied where it may be.
 
     Raises:
@@ -149,9 +151,15 @@ class Optimizer(Subject):
             _reject_unusable(key, value)
         words = {"": dialect} if isinstance(dialect, str) else dict(dialect or {})
         for key, value in {
-            "f": f, "rule": rule, "dialect": words, "hyper": claims, "name": name, "reference": reference,
-            "convention": convention, "law": law,
-        }.items():  # fmt: skip
+            "f": f,
+            "rule": rule,
+            "dialect": words,
+            "hyper": claims,
+            "name": name,
+            "reference": reference,
+            "convention": convention,
+            "law": law,
+        }.items():
             object.__setattr__(self, key, value)
 
 
@@ -165,12 +173,17 @@ def _reject_unusable(key: str, value: Any) -> None:  # noqa: ANN401
             number = number.item()
         if number is not None and not isinstance(number, (bool, int, float, str)):
             raise UsageError(
-                given=f"{key}={value!r}", expected="a number, a flag, a word, or a tuple of these",
+                given=f"{key}={value!r}",
+                expected="a number, a flag, a word, or a tuple of these",
                 do="pass the value itself; a schedule is verified by itself",
-            )  # fmt: skip
+            )
         if isinstance(number, float) and not number - number == 0:
-            raise UsageError(given=f"{key}={value!r}", expected="a finite number", do=f"declare {key} as the code uses it")
+            raise UsageError(
+                given=f"{key}={value!r}", expected="a finite number", do=f"declare {key} as the code uses it"
+            )
         if key in _RATES and (isinstance(number, str) or number is None or number <= 0):
             raise UsageError(
-                given=f"{key}={value!r}", expected="a positive learning rate", do="for example lr=1e-3; maximize=True ascends"
+                given=f"{key}={value!r}",
+                expected="a positive learning rate",
+                do="for example lr=1e-3; maximize=True ascends",
             )

@@ -39,9 +39,11 @@ class Stream:
         """
         parameters, gradients = tuple(case["parameters"]), tuple(case["gradients"])
         steps = gradients[0].shape[0] if gradients else 0
-        present = tuple(case["present"]) if "present" in case else tuple(
-            torch.ones(steps, dtype=torch.bool) for _ in gradients
-        )  # fmt: skip
+        present = (
+            tuple(case["present"])
+            if "present" in case
+            else tuple(torch.ones(steps, dtype=torch.bool) for _ in gradients)
+        )
         rates = case["rates"] if "rates" in case else torch.ones(steps, dtype=torch.float64)
         fits = len(parameters) == len(gradients) == len(present) and all(
             g.shape == (steps, *p.shape) and g.dtype == p.dtype and p.is_floating_point() and m.shape == (steps,)
@@ -164,7 +166,9 @@ def drive(subject: Optimizer, stream: Stream, options: Mapping[str, Any] | None 
     return continued(session, stream, rate=rate)
 
 
-def continued(session: Session, stream: Stream, *, first: int = 0, last: int | None = None, rate: float = 0.0) -> Trajectory:
+def continued(
+    session: Session, stream: Stream, *, first: int = 0, last: int | None = None, rate: float = 0.0
+) -> Trajectory:
     """Feeds the steps first … last - 1 of the stream to a session that is under way."""
     observed = [_flat(session.parameters)]
     steady = bool((stream.rates == 1).all())
@@ -190,7 +194,7 @@ def _flat(parameters: Sequence[Tensor]) -> Tensor:
 
 
 def _narrowest(session: Session, stream: Stream) -> torch.dtype | None:
-    """The narrow dtype in which an implementation keeps its buffers, or gives its parameters back; None when as wide."""
+    """The narrow dtype in which an implementation keeps its buffers, or its parameters; None when as wide."""
     shapes = {p.shape for p in stream.parameters}
     kept = [*getattr(session, "buffers", lambda: [])()]
     found = [x.dtype for x in kept if x.is_floating_point() and x.shape in shapes]

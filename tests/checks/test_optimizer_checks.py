@@ -41,8 +41,9 @@ def test_one_part_in_a_billion_billion_is_rounding_and_in_a_trillion_is_not():
 
 
 def test_a_subject_that_raises_fails_with_a_witness():
-    verdict = verify(Optimizer(raises, rule="gradient_descent", name="r"), budget="quick", checks=["optimizer.first_step"])
-    assert verdict.failures[0].evidence.witness
+    subject = Optimizer(raises, rule="gradient_descent")
+    report = verify(subject, budget="quick", checks=["optimizer.first_step"])
+    assert report.failures[0].evidence.witness
 
 
 def test_what_is_absent_is_not_applicable():
@@ -71,4 +72,5 @@ def test_a_rate_that_a_scheduler_cannot_change_is_found():
 
 @pytest.mark.parametrize("check", checks_for("optimizer"), ids=lambda one: one.name)
 def test_every_check_has_a_statement_and_a_source(check):
-    assert check.statement and check.source
+    assert check.statement
+    assert check.source

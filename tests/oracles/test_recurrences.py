@@ -30,10 +30,11 @@ RECURRENCES: dict[str, Recurrence] = {
             ("outside", "hat", "inside", "inside_hat", "no_root"), ("both", "none", "first", "second")
         )
     },
-    **{f"adam {decay}": adam(decay=decay) for decay in ("coupled", "decoupled", "decoupled_unscaled", "decoupled_after")},
+    **{f"adam {d}": adam(decay=d) for d in ("coupled", "decoupled", "decoupled_unscaled", "decoupled_after")},
     "amsgrad v": adam(maximum="v"), "amsgrad v_hat": adam(maximum="v_hat"),
     "late": adam().theta_first(),
-    "rmsprop centred": rmsprop(center="variance", form="unit"), "rmsprop inside": rmsprop(epsilon="inside", form="folded"),
+    "rmsprop centred": rmsprop(center="variance", form="unit"),
+    "rmsprop inside": rmsprop(epsilon="inside", form="folded"),
     "adagrad": adagrad(), "adagrad inside": adagrad(epsilon="inside"),
 }  # fmt: skip
 
