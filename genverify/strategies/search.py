@@ -70,7 +70,7 @@ def search(
     phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrink else (Phase.explicit, Phase.generate)
     runner = settings(
         max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
-        verbosity=Verbosity.quiet, suppress_health_check=tuple(HealthCheck.__members__.values()), report_multiple_bugs=False,
+        verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
     try:
         runner()
@@ -94,6 +94,6 @@ def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> lis
 
     settings(
         max_examples=cases, database=None, deadline=None, phases=(Phase.generate,), verbosity=Verbosity.quiet,
-        suppress_health_check=tuple(HealthCheck.__members__.values()),
+        suppress_health_check=list(HealthCheck),
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))()  # fmt: skip
     return drawn
