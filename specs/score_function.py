@@ -72,7 +72,7 @@ def test_log_derivative_for_a_normal_law():
 @proves("score_function.baseline")
 def test_a_baseline_is_harmless_exactly_when_it_is_uncorrelated_with_the_score():
     """The score has mean zero, so an independent b does no harm; nor does (z - μ)², which sees its sample."""
-    theta, p, _ = topic._three_outcomes()
+    theta, p, _ = topic.three_outcomes()
     score = [sympy.diff(sympy.log(one), theta[0]) for one in p]
     assert sympy.simplify(sum(weight * s for weight, s in zip(p, score, strict=True))) == 0
     epsilon, sigma = sympy.Symbol("epsilon", real=True), sympy.Symbol("sigma", positive=True)

@@ -29,6 +29,7 @@ __all__ = [
     "OPTIMAL_BASELINE",
     "SCORE_FUNCTION",
     "SURROGATE",
+    "three_outcomes",
 ]
 
 _REWARD = (
@@ -73,7 +74,7 @@ SURROGATE = formula(
 )
 
 
-def _three_outcomes() -> tuple[list[Any], list[Any], list[Any]]:
+def three_outcomes() -> tuple[list[Any], list[Any], list[Any]]:
     """Logits, probabilities and rewards of a categorical law with three outcomes, all symbols."""
     import sympy
 
@@ -86,7 +87,7 @@ def log_derivative_equation() -> sympy.Basic:
     """Σ_k ∂p_k/∂θ₁ f_k = Σ_k p_k f_k ∂log p_k/∂θ₁, for three outcomes."""
     import sympy
 
-    theta, p, f = _three_outcomes()
+    theta, p, f = three_outcomes()
     left = sum((sympy.diff(p[k], theta[0]) * f[k] for k in range(3)), sympy.S.Zero)
     right = sum((p[k] * f[k] * sympy.diff(sympy.log(p[k]), theta[0]) for k in range(3)), sympy.S.Zero)
     return sympy.Eq(left, right, evaluate=False)

@@ -19,6 +19,7 @@ def baseline(rewards: Tensor) -> Tensor:
 
     Shapes: [n] with n ≥ 2; [n].
 
+    >>> import torch
     >>> baseline(torch.tensor([1.0, 2.0, 6.0]))
     tensor([4.0000, 3.5000, 1.5000])
     """
@@ -30,6 +31,7 @@ def categorical(logits: Tensor, reward: Callable[[Tensor], Tensor], samples: Ten
 
     Shapes: logits [outcomes], samples [n] with n ≥ 2, reward maps [n] to [n]; [outcomes].
 
+    >>> import torch
     >>> categorical(torch.zeros(2), lambda k: k + 1.0, torch.tensor([0, 1]))
     tensor([-0.5000,  0.5000])
     """
