@@ -52,7 +52,9 @@ def test_slips_are_named(words, scale):
 
 
 def test_shared_noise_is_no_joint_law_although_every_row_is_right():
-    found = verdict(Sampler(lambda mean, std, n: mean + std * torch.randn_like(mean).expand(n, -1), law="law.normal_diagonal"))
+    found = verdict(
+        Sampler(lambda mean, std, n: mean + std * torch.randn_like(mean).expand(n, -1), law="law.normal_diagonal")
+    )
     assert found.outcome is gv.Outcome.FAIL
     assert "rows are not independent" in found.evidence.message
 
@@ -143,7 +145,10 @@ def test_modules_tuples_shapes_and_given_parameters():
 
 
 def test_a_gradient_that_is_claimed_must_be_there():
-    found = verdict(Sampler(lambda mu, std: torch.normal(mu, std).detach(), law="law.normal_diagonal", pathwise=True), "sampler.pathwise")
+    found = verdict(
+        Sampler(lambda mu, std: torch.normal(mu, std).detach(), law="law.normal_diagonal", pathwise=True),
+        "sampler.pathwise",
+    )
     assert found.outcome is gv.Outcome.FAIL
     absent = verdict(Sampler(lambda mu, std: torch.normal(mu, std), law="law.normal_diagonal"), "sampler.pathwise")
     assert absent.outcome is gv.Outcome.NOT_APPLICABLE

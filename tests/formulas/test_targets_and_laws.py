@@ -64,6 +64,8 @@ def test_parameters_are_matched_by_alias():
         return score_function.categorical(theta, cost, actions)
 
     (found,) = gv.verify(
-        GradientEstimator(strange, like="target.gradient_categorical"), checks=["gradient_estimator.bias"], budget="quick"
+        GradientEstimator(strange, like="target.gradient_categorical"),
+        checks=["gradient_estimator.bias"],
+        budget="quick",
     )
     assert found.outcome is gv.Outcome.PASS

@@ -39,7 +39,8 @@ def test_normal_expectations_against_quadrature(mu):
 
     found = expectation(both)
     exact = torch.tensor(
-        [estimators.normal_quadratic(1.5, -0.5, 2.0, mu, sigma), estimators.normal_sine(1.7, 0.3, mu, sigma)], dtype=DOUBLE
+        [estimators.normal_quadratic(1.5, -0.5, 2.0, mu, sigma), estimators.normal_sine(1.7, 0.3, mu, sigma)],
+        dtype=DOUBLE,
     )
     assert ((found.mean - exact).abs() <= found.error + 1e-12).all()
 
@@ -59,7 +60,9 @@ def test_variances_against_quadrature():
 
     def waves():
         epsilon = torch.randn(1, dtype=DOUBLE)
-        return torch.cat([torch.sin(omega * sigma * epsilon) * epsilon / sigma, omega * torch.cos(omega * sigma * epsilon)])
+        return torch.cat(
+            [torch.sin(omega * sigma * epsilon) * epsilon / sigma, omega * torch.cos(omega * sigma * epsilon)]
+        )
 
     found = expectation(waves, nodes=(21, 36, 63)).variance
     assert torch.allclose(found, torch.tensor(estimators.sine_variances(omega, sigma), dtype=DOUBLE), rtol=1e-10)

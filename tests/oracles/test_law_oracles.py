@@ -15,7 +15,12 @@ CASES = [
     (laws.gumbel_characteristic, laws.gumbel_cdf, stats.gumbel_r(0.2, 1.3), (0.2, 1.3)),
     (laws.exponential_characteristic, laws.exponential_cdf, stats.expon(scale=1 / 1.7), (1.7,)),
     (laws.uniform_characteristic, laws.uniform_cdf, stats.uniform(-1.0, 2.5), (-1.0, 1.5)),
-    (lambda w, m, s: laws.normal_characteristic(w, m, torch.diag(s**2)), laws.normal_cdf, stats.norm(0.4, 1.2), (0.4, 1.2)),
+    (
+        lambda w, m, s: laws.normal_characteristic(w, m, torch.diag(s**2)),
+        laws.normal_cdf,
+        stats.norm(0.4, 1.2),
+        (0.4, 1.2),
+    ),
 ]
 
 
@@ -24,7 +29,10 @@ def test_against_numerical_integration(characteristic, cdf, law, parameters):
     given = [torch.tensor([p], dtype=torch.float64) for p in parameters]
     low, high = law.ppf(1e-15), law.ppf(1 - 1e-15)
     for w in (0.0, 0.7, -1.9):
-        wave = [integrate.quad(lambda x, f=f, w=w: f(w * x) * law.pdf(x), low, high, limit=400)[0] for f in (np.cos, np.sin)]
+        wave = [
+            integrate.quad(lambda x, f=f, w=w: f(w * x) * law.pdf(x), low, high, limit=400)[0]
+            for f in (np.cos, np.sin)
+        ]
         found = characteristic(torch.tensor([[w]], dtype=torch.float64), *given)
         assert abs(complex(found.item()) - complex(*wave)) < 1e-7  # what the quadrature itself reaches at a kink
     points = np.linspace(law.ppf(0.01), law.ppf(0.99), 7)
