@@ -20,6 +20,7 @@ __all__ = ["dialect"]
     rung=Rung.EXACT,
     searched=False,
     before=identify,
+    requires=lambda subject: None if subject.order is None else "it approximates the formula: see formula.order",
 )
 def dialect(subject: Formula, case: Case, run: Run) -> Judgement:
     """Names the dialect under every combination of options, or says that none fits."""

@@ -160,10 +160,11 @@ def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
 
 
 def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> bool:
-    return all(
-        fitted(subject, case, dialect, index, got, tuple(expected(subject, case, made, dialect, index).shape)) is not None
-        for index, got in enumerate(made.outputs)
-    )
+    for index, got in enumerate(made.outputs):
+        shape = tuple(expected(subject, case, made, dialect, index).shape)
+        if fitted(subject, case, dialect, index, got, shape) is None:
+            return False
+    return True
 
 
 def _narrowness(subject: Formula, layout: Layout, dtype: torch.dtype) -> tuple[str, ...]:

@@ -40,8 +40,9 @@ def examine(subject: Formula, specification: Specification) -> None:
             )
     if subject.accuracy is not None and not subject.accuracy > 0:
         raise UsageError(
-            given=f"accuracy={subject.accuracy}", expected="a positive error bound", do="leave it out for rounding error"
-        )
+            given=f"accuracy={subject.accuracy}", expected="a positive bound of the error",
+            do="leave it out for rounding error",
+        )  # fmt: skip
     if subject.order is not None and not any(one.role is Role.STEP for one in specification.arguments):
         raise UsageError(
             given=f"order={subject.order} for {subject.like}", expected="a formula that has a step",

@@ -1,4 +1,4 @@
-"""In which axes a subject takes an argument, where these are not the formula's: reordered, with ones, or split in more."""
+"""In which axes a subject takes an argument, where they are not the formula's: reordered, with ones, or split."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Arrangement:
 
 
 def arrangement(subject: Formula, parameter: str, axes: tuple[str, ...], layout: Layout) -> Arrangement | None:
-    """How the subject takes a parameter, or None when it takes it as the formula does.
+    """How the subject takes a parameter, or None where it takes it as the formula does.
 
     Raises:
         UsageError: The declared axes are no arrangement of the formula's.
@@ -83,7 +83,7 @@ def arrangement(subject: Formula, parameter: str, axes: tuple[str, ...], layout:
     if made.fault:
         raise UsageError(
             given=f"shapes={{{parameter!r}: {declared!r}}}: {made.fault}",
-            expected=f"the axes {' '.join(axes) or '(none)'}, in any order, with `one` or with new axes for one of them",
+            expected=f"the axes {' '.join(axes) or '(none)'} in any order, with `one`, or new axes for one of them",
             do="name every axis of the formula, or leave out the one that the new ones make together",
         )  # fmt: skip
     return made

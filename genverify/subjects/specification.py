@@ -155,7 +155,7 @@ class Specification:
         constraint: Axis sizes → whether they are legal together.
         constraints: What must hold between the values of several arguments.
         modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
-            call, the last one for the last call and the first for all that are left over; empty to leave its mode alone.
+            call, the last one for the last call, the first for all that are left over; empty to leave its mode alone.
         kinks: Whether the formula is differentiable only almost everywhere.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
