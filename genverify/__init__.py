@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genverify import statistics as statistics
     from genverify.errors import GenverifyError as GenverifyError
     from genverify.errors import UsageError as UsageError
-    from genverify.formulas.identification import identify as identify
+    from genverify.identification import identify as identify
     from genverify.parametrize import parametrize_with_checks as parametrize_with_checks
     from genverify.report import Report as Report
     from genverify.subjects.bijection import Bijection as Bijection
@@ -55,7 +55,7 @@ _HOME = {
     "Sampler": "genverify.subjects.sampler",
     "UsageError": "genverify.errors",
     "Verdict": "genverify.verdict",
-    "identify": "genverify.formulas.identification",
+    "identify": "genverify.identification",
     "parametrize_with_checks": "genverify.parametrize",
     "replay": "genverify.verify",
     "verify": "genverify.verify",

@@ -35,10 +35,11 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(_JUDGES, LEAVES | {"subjects"}),
     "formulas": LEAVES | {"oracles", "reference", "subjects", "claims"},
     "verify": _BELOW_VERIFY,
-    **dict.fromkeys(("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", FACE}),
+    "identification": _BELOW_VERIFY,
+    **dict.fromkeys(("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", FACE}),
     "parametrize": (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "pytest_plugin", FACE},
     "__main__": {"cli"},
-    FACE: _BELOW_VERIFY | {"verify", "pytest_plugin", "parametrize", "cli"},
+    FACE: _BELOW_VERIFY | {"verify", "identification", "pytest_plugin", "parametrize", "cli"},
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "core", "base", "common", "misc"}
 LONGEST = 400

@@ -125,7 +125,7 @@ def _identify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
     from genverify.subjects.loading import load
 
     found = load(request["target"])
-    identify = importlib.import_module("genverify.formulas.identification").identify
+    identify = importlib.import_module("genverify.identification").identify
     settings: Iterable[tuple[str, str]] = request["fields"]
     answer = identify(found, **{name: literal(text) for name, text in settings})
     tell("text", text=str(answer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genverify.formulas.identification import identify
+from genverify.identification import identify
 from genverify.subjects.optimizer import Optimizer
 from genverify.verdict import Outcome
 from genverify.verify import verify

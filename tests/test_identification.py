@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genverify.errors import UsageError
-from genverify.formulas.identification import identify
+from genverify.identification import identify
 from genverify.formulas.optimizer_rules import RULES
 from tests.mutants import optimizer as written
 
