@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from genverify.errors import UsageError
-from genverify.identification import identify
 from genverify.formulas.optimizer_rules import RULES
+from genverify.identification import identify
 from tests.mutants import optimizer as written
+from tests.mutants import optimizer_twins as twins
 
 
 @pytest.mark.parametrize(
@@ -17,9 +18,9 @@ from tests.mutants import optimizer as written
         (torch.optim.Adam, {"weight_decay": 0.1}, "adam: ε outside the root, both moments corrected, coupled decay"),
         (torch.optim.AdamW, {}, "adamw: ε outside the root, both moments corrected, decoupled decay"),
         (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.9}, "sgd: first step undamped"),
-        (written.MomentumEMA, {}, "momentum_ema: average"),
-        (written.HeavyBallFolded, {}, "heavy_ball: heavy ball b = β b + g, η inside the velocity"),
-        (written.AdamHat, {}, "adam: ε̂ added to √v"),
+        (twins.MomentumEMA, {}, "momentum_ema: average"),
+        (twins.HeavyBallFolded, {}, "heavy_ball: heavy ball b = β b + g, η inside the velocity"),
+        (twins.AdamHat, {}, "adam: ε̂ added to √v"),
         (written.AdamUncorrected, {}, "adam: ε outside the root, no bias correction (recognised"),
         (written.AdamRateDoubled, {"rule": "adam"}, "the nearest is adam; probably a learning rate that is doubled"),
         (written.AdamByRow, {"rule": "adam"}, "the nearest is adam, from which it parts at step 1"),
