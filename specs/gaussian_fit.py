@@ -318,8 +318,9 @@ def test_gradient_descent_reaches_the_fit():
 @proves("gaussian.mle.closed_form")
 @pytest.mark.parametrize("subject", [formulas.mle, formulas.mle_covariance])
 def test_the_references_pass(subject):
-    """Every check of the reference says PASS."""
-    assert {v.outcome for v in gv.verify(subject(), budget="quick")} == {gv.Outcome.PASS}
+    """Every check that applies to the reference says PASS."""
+    outcomes = {v.outcome for v in gv.verify(subject(), budget="quick")}
+    assert gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
 @proves("gaussian.mle.expected_variance")

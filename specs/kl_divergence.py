@@ -309,15 +309,17 @@ def test_one_draw_is_unbiased(mu, sigma, nu, tau):
 @proves("kl.diagonal_to_standard_normal.closed_form")
 @pytest.mark.parametrize("reference", [kl.diagonal_to_standard_normal, kl.diagonal_normals])
 def test_the_diagonal_references_pass(reference):
-    """Every check of the reference says PASS."""
-    assert {v.outcome for v in gv.verify(reference(), budget="quick")} == {gv.Outcome.PASS}
+    """Every check that applies to the reference says PASS."""
+    outcomes = {v.outcome for v in gv.verify(reference(), budget="quick")}
+    assert gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
 @proves("kl.mvn.closed_form")
 @pytest.mark.parametrize("reference", [kl.mvn_covariance, kl.mvn_cholesky])
 def test_the_references_with_full_covariance_pass(reference):
-    """Every check of the reference says PASS."""
-    assert {v.outcome for v in gv.verify(reference(), budget="quick")} == {gv.Outcome.PASS}
+    """Every check that applies to the reference says PASS."""
+    outcomes = {v.outcome for v in gv.verify(reference(), budget="quick")}
+    assert gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
 @proves("kl.normal.asymmetric")

@@ -271,8 +271,9 @@ def test_the_logarithm_of_the_density_is_no_log_density():
 @proves("normal.log_prob.normalised")
 @pytest.mark.parametrize("reference", [normal.log_prob, normal.nll, normal.score, normal.cdf, normal.entropy])
 def test_the_references_pass(reference):
-    """Every check of the reference says PASS."""
-    assert {v.outcome for v in gv.verify(reference(), budget="quick")} == {gv.Outcome.PASS}
+    """Every check that applies to the reference says PASS."""
+    outcomes = {v.outcome for v in gv.verify(reference(), budget="quick")}
+    assert gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
 @proves("mvn.log_prob.parametrisations")
@@ -280,8 +281,9 @@ def test_the_references_pass(reference):
     "reference", [mvn.log_prob_covariance, mvn.log_prob_precision, mvn.log_prob_cholesky, mvn.entropy]
 )
 def test_the_references_of_several_dimensions_pass(reference):
-    """Every check of the reference says PASS."""
-    assert {v.outcome for v in gv.verify(reference(), budget="quick")} == {gv.Outcome.PASS}
+    """Every check that applies to the reference says PASS."""
+    outcomes = {v.outcome for v in gv.verify(reference(), budget="quick")}
+    assert gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
 @proves("normal.log_prob.normalised")

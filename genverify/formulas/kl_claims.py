@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 from genverify.oracles import gaussian
@@ -31,7 +31,7 @@ def _log_ratio() -> sympy.Expr:
     return log_density - log_density.subs({mu: nu, sigma: tau}, simultaneous=True)
 
 
-def _integral() -> sympy.Eq:
+def _integral() -> sympy.Basic:
     import sympy
 
     x = gaussian.log_prob.symbols[0]
@@ -41,11 +41,12 @@ def _integral() -> sympy.Eq:
     )
 
 
-def _latent_sum() -> sympy.Eq:
+def _latent_sum() -> sympy.Basic:
     import sympy
 
     k, i = sympy.Symbol("k", integer=True, positive=True), sympy.Symbol("i", integer=True, positive=True)
-    mu, sigma = sympy.IndexedBase("mu"), sympy.IndexedBase("sigma")
+    mu: Any = sympy.IndexedBase("mu")
+    sigma: Any = sympy.IndexedBase("sigma")
     term = (mu[i] ** 2 + sigma[i] ** 2 - 1 - sympy.log(sigma[i] ** 2)) / 2
     left = sympy.Symbol(
         r"\mathrm{KL}\left(\mathcal{N}(\mu, \operatorname{diag} \sigma^2) \,\Vert\, \mathcal{N}(0, I)\right)"
@@ -53,7 +54,7 @@ def _latent_sum() -> sympy.Eq:
     return sympy.Eq(left, sympy.Sum(term, (i, 1, k)), evaluate=False)
 
 
-def _difference() -> sympy.Eq:
+def _difference() -> sympy.Basic:
     import sympy
 
     mu, sigma, nu, tau = gaussian.kl_divergence.symbols
@@ -64,18 +65,18 @@ def _difference() -> sympy.Eq:
     return sympy.Eq(there - back, value, evaluate=False)
 
 
-def _matrices() -> sympy.Eq:
+def _matrices() -> sympy.Basic:
     import sympy
 
     k = sympy.Symbol("k", integer=True, positive=True)
     first, second = sympy.MatrixSymbol("Sigma_0", k, k), sympy.MatrixSymbol("Sigma_1", k, k)
-    gap = sympy.MatrixSymbol("mu_1", k, 1) - sympy.MatrixSymbol("mu_0", k, 1)
+    gap: Any = sympy.MatrixSymbol("mu_1", k, 1) - sympy.MatrixSymbol("mu_0", k, 1)
     logs = sympy.log(sympy.Determinant(second) / sympy.Determinant(first))
     value = (sympy.Trace(second.I * first) + sympy.Trace(gap.T * second.I * gap) - k + logs) / 2
     return sympy.Eq(sympy.Symbol(_LEFT % r"\mu_1, \Sigma_1"), value, evaluate=False)
 
 
-def _matrices_to_standard() -> sympy.Eq:
+def _matrices_to_standard() -> sympy.Basic:
     import sympy
 
     k = sympy.Symbol("k", integer=True, positive=True)
@@ -84,16 +85,17 @@ def _matrices_to_standard() -> sympy.Eq:
     return sympy.Eq(sympy.Symbol(_LEFT % "0, I"), value, evaluate=False)
 
 
-def _eigenvalues() -> sympy.Eq:
+def _eigenvalues() -> sympy.Basic:
     import sympy
 
     k, i = sympy.Symbol("k", integer=True, positive=True), sympy.Symbol("i", integer=True, positive=True)
-    eigenvalue, white = sympy.IndexedBase("lambda", positive=True), sympy.IndexedBase("w", real=True)
+    eigenvalue: Any = sympy.IndexedBase("lambda", positive=True)
+    white: Any = sympy.IndexedBase("w", real=True)
     term = (eigenvalue[i] - 1 - sympy.log(eigenvalue[i]) + white[i] ** 2) / 2
     return sympy.Eq(sympy.Symbol(_LEFT % r"\mu_1, \Sigma_1"), sympy.Sum(term, (i, 1, k)), evaluate=False)
 
 
-def _unconscious() -> sympy.Eq:
+def _unconscious() -> sympy.Basic:
     import sympy
 
     x, y = sympy.symbols("x y", real=True)

@@ -272,7 +272,7 @@ def scripted() -> Formula:
 
 def compiled() -> Formula:
     """torch.compile, eager backend."""
-    return Formula(torch.compile(by_independent, backend="eager"), like=STANDARD)
+    return Formula(torch.compile(by_independent, backend="eager", dynamic=True), like=STANDARD)
 
 
 made("kl.diagonal_to_standard_normal: module", lambda: Formula(Divergence(), like=STANDARD))
