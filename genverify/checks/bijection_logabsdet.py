@@ -39,6 +39,7 @@ def _with_inverse(subject: Bijection) -> str | None:
     "bijection.logabsdet",
     statement="the returned logabsdet is log|det ∂y/∂x| of each row",
     source="Rezende & Mohamed 2015, eq. 5; Dinh et al. 2017, eq. 6",
+    derivation="change_of_variables.density",
     requires=_deterministic,
 )
 def logabsdet(subject: Bijection, case: Case, run: Run) -> Judgement:
@@ -54,6 +55,7 @@ def logabsdet(subject: Bijection, case: Case, run: Run) -> Judgement:
     "bijection.inverse_logabsdet",
     statement="the logabsdet that the inverse returns is −log|det ∂y/∂x| at the x that it returns",
     source="inverse function theorem; Papamakarios et al. 2021, section 2.1",
+    derivation="change_of_variables.inverse",
     requires=_with_inverse,
 )
 def inverse_logabsdet(subject: Bijection, case: Case, run: Run) -> Judgement:

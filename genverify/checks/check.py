@@ -33,6 +33,7 @@ class Check:
         searched: Whether Hypothesis searches and shrinks; if not, the cases are fixed before the check runs.
         statistical: Whether it spends a share of the run's alpha.
         family: Which strategy of the subject's kind draws its cases.
+        derivation: Name of the claim that it rests on, which a spec proves; empty when it is a definition.
         before: Called once with the subject before any case is drawn, to learn what the cases depend on.
     """
 
@@ -47,6 +48,7 @@ class Check:
     statistical: bool = False
     family: str = "cases"
     before: Callable[[Any], object] | None = None
+    derivation: str = ""
 
 
 _REGISTRY: dict[str, Check] = {}
@@ -63,6 +65,7 @@ def check(
     statistical: bool = False,
     family: str = "cases",
     before: Callable[[Any], object] | None = None,
+    derivation: str = "",
 ) -> Callable[[Judge], Judge]:
     """Registers the decorated judge under ``kind.property``; the kind is the part before the first dot."""
 
@@ -70,7 +73,7 @@ def check(
         _REGISTRY[name] = Check(
             name=name, kind=name.partition(".")[0], statement=statement, source=source, rung=rung, judge=judge,
             requires=requires, searched=searched and not statistical, statistical=statistical, family=family,
-            before=before,
+            before=before, derivation=derivation,
         )  # fmt: skip
         return judge
 

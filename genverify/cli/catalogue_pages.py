@@ -33,7 +33,7 @@ def explanation(name: str) -> str:
     """
     pages: list[tuple[Mapping[str, Any], Callable[[Any], str]]] = [
         (all_checks(), _explain_check), (all_formulas(), _explain_formula), (_rules(), _explain_rule),
-        (all_claims(), _explain_claim),
+        (_laws(), _explain_named), (_targets(), _explain_named), (all_claims(), _explain_claim),
     ]  # fmt: skip
     # The last part of a name is how people speak of it: adam is optimizer.adam.
     meant = {one for known, _ in pages for one in known if one == name}
@@ -52,6 +52,18 @@ def _rules() -> Mapping[str, Any]:
     from genverify.formulas.optimizer_rules import RULES
 
     return RULES
+
+
+def _laws() -> Mapping[str, Any]:
+    from genverify.formulas.law import all_laws
+
+    return all_laws()
+
+
+def _targets() -> Mapping[str, Any]:
+    from genverify.formulas.target import all_targets
+
+    return all_targets()
 
 
 def _list_formulas() -> str:
@@ -93,6 +105,19 @@ def _list_rules() -> str:
     return _lines((name, _sentence(rule)) for name, rule in _rules().items())
 
 
+def _list_laws() -> str:
+    return _specified(_laws())
+
+
+def _list_targets() -> str:
+    return _specified(_targets())
+
+
+def _specified(known: Mapping[str, Any]) -> str:
+    said = {name: one.specification for name, one in known.items()}
+    return _lines((name, f"{one.statement} ({one.source})") for name, one in said.items())
+
+
 def _lines(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {name}: {' '.join(rest.split())}" for name, rest in pairs)
 
@@ -105,11 +130,13 @@ def _sentence(thing: Any) -> str:  # noqa: ANN401
 
 def _explain_check(one: Check) -> str:
     how = "statistical, with a share of alpha" if one.statistical else "searched" if one.searched else "fixed cases"
-    return _page(
+    page = _page(
         f"check {one.name}", one.statement, source=one.source, judges=f"subjects of kind {one.kind}",
         evidence=f"{one.rung.value}; {how}", explanation=(one.judge.__doc__ or "").strip(),
-        claims=_claims_about(one.name),
+        claims=_claims_about(one.name, one.derivation),
     )  # fmt: skip
+    derivation = all_claims().get(one.derivation)
+    return page if derivation is None else f"{page}\n\n{_explain_claim(derivation)}"
 
 
 def _explain_formula(one: Any) -> str:  # noqa: ANN401 - a Specification
@@ -136,6 +163,13 @@ def _explain_rule(one: Any) -> str:  # noqa: ANN401 - a Rule of the optimizers
         hyperparameters=", ".join(hyper.name for hyper in one.hypers), dialects="\n".join(dialects),
         claims=_claims_about(one.name),
     )  # fmt: skip
+
+
+def _explain_named(one: Any) -> str:  # noqa: ANN401 - a law or a target
+    said = one.specification
+    return _page(
+        said.name, said.statement, source=said.source, arguments=said.signature(), claims=_claims_about(said.name)
+    )
 
 
 def _explain_claim(one: Claim) -> str:
@@ -178,5 +212,5 @@ def _page(title: str, statement: str, **parts: str) -> str:
 
 _LISTS: dict[str, Callable[[], str]] = {
     "formulas": _list_formulas, "checks": _list_checks, "claims": _list_claims, "subjects": _list_subjects,
-    "rules": _list_rules,
+    "rules": _list_rules, "laws": _list_laws, "targets": _list_targets,
 }  # fmt: skip
