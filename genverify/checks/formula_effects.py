@@ -77,8 +77,9 @@ def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
     sizes = (tuple(between["#sizes"].items()), first.dtype, case["#options"] if "#options" in case else 0)
     if sizes in known:  # the case in between depends on these alone
         return passed(examined=1)
-    right = any(compare(subject, case, first, one, torch.float32).agrees for one in found.accepted)
-    if right and not any(compare(subject, between, other, one, torch.float32).agrees for one in found.accepted):
+    dialects = found.accepted or (found.nearest,)
+    right = any(compare(subject, case, first, one, torch.float32).agrees for one in dialects)
+    if right and not any(compare(subject, between, other, one, torch.float32).agrees for one in dialects):
         return failed(
             examined=1, witness=witness(subject, between),
             message="called with other inputs after a first call, its value is not the formula's: it remembers",

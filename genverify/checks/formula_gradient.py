@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,8 @@ from genverify.subjects.specification import Dialect
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
 
 __all__ = ["gradient"]
+
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 def _claimed(subject: Formula) -> str | None:
@@ -53,7 +56,7 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
         return not_applicable("the result carries no gradient (computed without a graph, or returned as a number)")
     judged: list[Judgement] = []
     for index, out in enumerate(made.outputs):
-        if out.requires_grad:
+        if out.is_floating_point():  # beside a result with a graph, one without has lost its own
             judged += _one_output(subject, case, made, found.accepted, index, leaves)
     wrong = next((one for one in judged if one.outcome == "FAIL"), None)
     if wrong is not None:
@@ -69,10 +72,12 @@ def _one_output(
 ) -> list[Judgement]:
     out = made.outputs[index]
     cotangent = (1.0 + 0.25 * torch.arange(out.numel(), dtype=torch.float64)).reshape(out.shape)
-    with subject_code():
-        grads = torch.autograd.grad(
-            out, list(leaves.values()), cotangent.to(out.dtype), retain_graph=True, allow_unused=True
-        )
+    grads: tuple[torch.Tensor | None, ...] = (None,) * len(leaves)
+    if out.requires_grad:
+        with subject_code():
+            grads = torch.autograd.grad(
+                out, list(leaves.values()), cotangent.to(out.dtype), retain_graph=True, allow_unused=True
+            )
     judged = []
     for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
         got = _in_the_formulas_shape(subject, case, name, torch.zeros_like(leaf) if grad is None else grad)
@@ -98,6 +103,9 @@ def _compare(
 ) -> Judgement:  # fmt: skip
     accuracy = identity_of(subject, case).accuracy or made.dtype
     judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy)
+    assert subject.specification is not None
+    if judged.outcome == "FAIL" and subject.specification.kinks and _at_a_kink(subject, case, made, dialect, index):
+        return inconclusive("the formula has a kink there: any subgradient will do")
     if judged.outcome == "FAIL" and accuracy is torch.float64:
         # Narrowness is reported, not accused: see formula.value.
         narrow = _within(subject, case, made, dialect, index, name, cotangent, got, torch.float32)
@@ -105,6 +113,29 @@ def _compare(
             note = "accurate to float32 only at some inputs: a guard such as log(x + 1e-8)?"
             return replace(narrow, evidence=replace(narrow.evidence, unit="float32", notes=(note,)))
     return judged
+
+
+def _at_a_kink(subject: Formula, case: Case, made: Call, dialect: Dialect, index: int) -> bool:
+    """Whether the oracle's gradients on two sides of the point differ by more than a smooth function's could."""
+    terms, values, _ = oracle_of(subject, case, made, dialect, output=index, gradient=True)
+    # Half the digits of float64: a smooth gradient moves by about as much, a kink's by its whole size.
+    small = math.sqrt(torch.finfo(torch.float64).eps)
+    slopes = []
+    for side in (1.0, -1.0):
+        at = 0.5
+        leaves = []
+        for value in values:
+            signs = []
+            for _ in range(value.numel()):
+                at = (at + _GOLDEN) % 1.0
+                signs.append(at - 0.5)
+            moved = side * small * torch.tensor(signs, dtype=torch.float64).reshape(value.shape)
+            leaves.append((value + moved * (1.0 + value.abs())).requires_grad_(True))
+        total = torch.stack(torch.broadcast_tensors(*terms(*leaves))).sum()
+        grads = torch.autograd.grad(total, leaves, allow_unused=True)
+        slopes.append(torch.cat([torch.zeros(1, dtype=torch.float64) if g is None else g.reshape(-1) for g in grads]))
+    difference, size = (slopes[0] - slopes[1]).abs().max(), torch.stack(slopes).abs().max()
+    return bool(difference > math.sqrt(small) * size)
 
 
 def _within(
@@ -123,7 +154,8 @@ def _within(
     quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
     if quick is not None:
         judged = _judge(subject, case, made, quick, name, got)
-        if judged.outcome == "PASS":  # within the rounding of the gradient itself, whatever its conditioning
+        # Within the rounding of the gradient itself, whatever its conditioning; or no number where it is one.
+        if judged.outcome == "PASS" or bool((~torch.isfinite(got) & quick.examined).any()):
             return judged
     normwise = [i for i, one in enumerate(names) if argument_of(subject, one).normwise]
     elements = max(value.numel() for value in values)

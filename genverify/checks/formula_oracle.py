@@ -91,7 +91,7 @@ def output_axes(specification: Specification, layout: Layout, output: int) -> tu
 def _expand(part: Any, axes: tuple[str, ...], dialect: Dialect) -> Terms:  # noqa: ANN401 - a tensor or a tuple of terms
     """Additive terms after the dialect's reductions; reduced elements stay apart, as their sizes count."""
     terms = part if isinstance(part, tuple) else (part,)
-    stack = torch.stack(torch.broadcast_tensors(*terms)) if len(terms) > 1 else terms[0].unsqueeze(0)
+    stack = torch.stack(torch.broadcast_tensors(*terms))
     lead = 1
     for position, axis in enumerate(axes):
         how = dialect.reductions.get(axis, "none")

@@ -78,6 +78,8 @@ def _cases(subject: Formula, styles: tuple[str, ...]) -> SearchStrategy[Case]:
 def _dtypes(subject: Formula, identity: Any) -> list[torch.dtype]:  # noqa: ANN401 - what a check has learnt
     if subject.dtype is not None:
         return [subject.dtype]
+    if subject.order is not None:  # rounding hides the order in a narrow dtype
+        return [torch.float64]
     if identity is not None and identity.dtype is not torch.float64:
         return [identity.dtype]
     return [torch.float64, torch.float32]

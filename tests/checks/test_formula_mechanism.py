@@ -149,6 +149,7 @@ def test_structured_domains(kind):
     with known(
         arguments=(any_real("x", "batch event"), plain("v", "batch event", domain(), differentiable=differentiable)),
         oracle=lambda x, v: oracle(v, x), output="batch event", layouts=(Layout(name="batched"),),
+        sizes={"event": (1, 4)},
         dialects=(reduction("event", ("none",)), reduction("batch", ("none",))),
     ) as like:  # fmt: skip
         right(lambda x, v: oracle(v, x), like)
@@ -221,11 +222,12 @@ def test_value_and_gradient_specified_apart():
 def test_several_outputs_by_order_and_by_name():
     with known(
         arguments=(any_real("x", "sample event"),), oracle=lambda x: (x.mean(0), x.amax(0)), output="event|event",
-        outputs=("mean", "largest"), layouts=(Layout(name="batched"),),
+        outputs=("mean", "largest"), layouts=(Layout(name="batched"),), kinks=True,
     ) as like:  # fmt: skip
         right(lambda x: (x.mean(0), x.max(0).values), like)
         right(lambda x: {"largest": x.max(0).values, "mean": x.mean(0)}, like)
         wrong(lambda x: (x.max(0).values, x.mean(0)), like, "dialect")
+        assert outcome(lambda x: (x.mean(0), x.max(0).values.detach()), like, by="gradient") == "FAIL"
         assert "where the formula has 2" in wrong(lambda x: x.mean(0), like, "dialect")
 
 
