@@ -103,14 +103,13 @@ def test_torch(name: str) -> None:
     report = gv.verify(SUBJECTS[name], expected_failures=expected, budget="quick")
     outcomes = {verdict.check.partition(".")[2]: str(verdict.outcome) for verdict in report}
     _ROWS.append(f"{name:55}" + "  ".join(f"{check} {outcome}" for check, outcome in outcomes.items()))
-    unexpected = [str(v) for v in report if v.outcome in (gv.Outcome.FAIL, gv.Outcome.ERROR) and not v.expected]
-    assert not unexpected, "\n".join(unexpected)
     if expected:
         assert {v.check for v in report if v.expected} == set(expected)
+        assert not [str(v) for v in report.failures if not v.expected]
     else:
-        dialect = next(v for v in report if v.check == "formula.dialect")
-        assert dialect.outcome is gv.Outcome.PASS, str(dialect)
-        assert next(v for v in report if v.check == "formula.value").outcome is gv.Outcome.PASS
+        bad = [str(v) for v in report if v.outcome not in (gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE)]
+        assert not bad, "\n".join(bad)
+        assert report.count(gv.Outcome.PASS)
 
 
 @pytest.mark.parametrize(
