@@ -52,8 +52,9 @@ LOG_PROB_CHOLESKY = _log_prob("mvn.log_prob_cholesky", "cholesky")
 
 
 def _entropy(covariance: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    # −E log p(x) with E (x − μ)ᵀΣ⁻¹(x − μ) = k: the log-density at distance √k, through eigenvalues.
-    half_logs = 0.5 * torch.linalg.eigvalsh(covariance).log().sum(-1)
+    # −E log p(x), since E (x − μ)ᵀΣ⁻¹(x − μ) = k. The determinant by LU: eigenvalues have no second derivative where
+    # two are equal, so that the allowance of the gradient could not be known there.
+    half_logs = 0.5 * torch.linalg.slogdet(covariance).logabsdet
     k = covariance.shape[-1]
     return half_logs, torch.full_like(half_logs, 0.5 * k * (1.0 + math.log(2.0 * math.pi)))
 
