@@ -198,7 +198,7 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
     """The check's judge with what every case gets: its seed, the subject as it was, exceptions told apart."""
 
     def judge(case: Case) -> Judgement:
-        torch.manual_seed(case.seed)
+        _seed(case.seed)
         keeper.watch_globals()
         try:
             return one.judge(subject, case, run)
@@ -213,6 +213,13 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
             keeper.restore()
 
     return judge
+
+
+def _seed(seed: int) -> None:
+    # torch.manual_seed looks for devices at every call, which costs more than many a case does.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _conclude(

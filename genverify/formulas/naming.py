@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["MEAN", "VALUE"]
 
 MEAN = (
-    "mu", "mean", "loc", "m", "mus", "means", "pred", "prediction", "predictions", "y_hat", "y_pred", "recon",
+    "mean", "mu", "loc", "m", "mus", "means", "pred", "prediction", "predictions", "y_hat", "y_pred", "recon",
     "z_mean", "z_mu", "mean_vec", "forecast", "preds",
 )  # fmt: skip
 VALUE = (

@@ -65,6 +65,7 @@ def _torch_power(base: Any, exponent: Any) -> Any:  # noqa: ANN401 - numbers or 
     return torch.pow(_tensor(base), exponent)
 
 
+@functools.lru_cache(maxsize=4096)
 def _torch_constant(expression: sympy.Expr) -> float:
     import mpmath
     import sympy
