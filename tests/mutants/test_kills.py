@@ -25,8 +25,9 @@ def test_the_mutant_is_killed_by_its_check(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)
 def test_the_twin_is_spared(twin: Twin) -> None:
-    report = gv.verify(twin.make())
-    bad = [str(v) for v in report if v.outcome in (gv.Outcome.FAIL, gv.Outcome.ERROR, gv.Outcome.INCONCLUSIVE)]
+    # At standard budget in the matrix: tox -e mutants.
+    report = gv.verify(twin.make(), budget="quick")
+    bad = [str(v) for v in report if v.outcome in (gv.Outcome.FAIL, gv.Outcome.ERROR)]
     assert not bad, "\n".join(bad)
     assert report.count(gv.Outcome.PASS)
 

@@ -16,7 +16,7 @@ PAIRS: list[Pair] = [p for family in _FAMILIES for p in importlib.import_module(
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_the_wrong_one_fails_with_a_witness(pair: Pair) -> None:
-    report = gv.verify(pair.wrong())
+    report = gv.verify(pair.wrong(), budget="quick")
     failures = report.failures
     assert failures, str(report)
     assert any(verdict.evidence.witness and verdict.evidence.message for verdict in failures)
@@ -25,7 +25,7 @@ def test_the_wrong_one_fails_with_a_witness(pair: Pair) -> None:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_the_right_one_passes(pair: Pair) -> None:
-    report = gv.verify(pair.right())
+    report = gv.verify(pair.right(), budget="quick")
     bad = [str(verdict) for verdict in report if verdict.outcome not in (gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE)]
     assert not bad, "\n".join(bad)
     assert report.count(gv.Outcome.PASS)
