@@ -36,7 +36,9 @@ ARROWS: dict[str, set[str]] = {
     "formulas": LEAVES | {"oracles", "reference", "subjects", "claims"},
     "verify": _BELOW_VERIFY,
     "identification": _BELOW_VERIFY,
-    **dict.fromkeys(("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", FACE}),
+    **dict.fromkeys(
+        ("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", FACE}
+    ),
     "parametrize": (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "pytest_plugin", FACE},
     "__main__": {"cli"},
     FACE: _BELOW_VERIFY | {"verify", "identification", "pytest_plugin", "parametrize", "cli"},

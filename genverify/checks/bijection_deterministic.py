@@ -37,9 +37,7 @@ def deterministic(subject: Bijection, case: Case, run: Run) -> Judgement:
                     examined=1, quantity="|first − second|", observed=shown, allowed=0.0, notes=subject.calls.notes,
                     message=f"{name} differs between two evaluations at the same point: {why}{advice}",
                 )  # fmt: skip
-        return passed(
-            examined=1, quantity="|first − second|", observed=0.0, allowed=0.0, notes=subject.calls.notes
-        )
+        return passed(examined=1, quantity="|first − second|", observed=0.0, allowed=0.0, notes=subject.calls.notes)
 
 
 def _outputs(at: Evaluation, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -53,9 +53,7 @@ def dtype_and_device(subject: Bijection, case: Case, run: Run) -> Judgement:
     return passed(examined=examined, quantity="dtype", notes=tuple(dict.fromkeys(notes)))
 
 
-def _changed(
-    what: str, dtype: torch.dtype, device: torch.device, found: torch.Tensor, notes: list[str]
-) -> Judgement:
+def _changed(what: str, dtype: torch.dtype, device: torch.device, found: torch.Tensor, notes: list[str]) -> Judgement:
     given, returned = f"{_short(dtype)} on {device}", f"{_short(found.dtype)} on {found.device}"
     return failed(examined=1, message=f"{what} is {returned} for an input of {given}", notes=tuple(notes))
 

@@ -16,9 +16,7 @@ from genverify.subjects.specification import Dialect
 __all__ = ["explain"]
 
 
-def explain(
-    subject: Formula, calls: list[tuple[Case, Call]], nearest: Dialect, recognised: Dialect | None
-) -> str:
+def explain(subject: Formula, calls: list[tuple[Case, Call]], nearest: Dialect, recognised: Dialect | None) -> str:
     """A hint for the reader, not a verdict; empty when nothing simple is seen."""
     if recognised is not None:
         note = f": {recognised.note}" if recognised.note else ""

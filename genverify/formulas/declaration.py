@@ -35,9 +35,7 @@ def examine(subject: Formula, specification: Specification) -> None:
     for name in ("dtype", "default_dtype"):
         dtype = getattr(subject, name)
         if dtype is not None and not dtype.is_floating_point:
-            raise UsageError(
-                given=f"{name}={dtype}", expected="a floating-point dtype", do="for example torch.float32"
-            )
+            raise UsageError(given=f"{name}={dtype}", expected="a floating-point dtype", do="for example torch.float32")
     if subject.accuracy is not None and not subject.accuracy > 0:
         raise UsageError(
             given=f"accuracy={subject.accuracy}", expected="a positive bound of the error",

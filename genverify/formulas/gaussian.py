@@ -63,9 +63,7 @@ MLE_COVARIANCE = formula(
         oracle=_covariance,
         output="event|event other",
         outputs=("mean", "covariance"),
-        dialects=(
-            Axis(name="divisor", options=_DIVISOR.options[:2]),
-        ),
+        dialects=(Axis(name="divisor", options=_DIVISOR.options[:2]),),
         layouts=(_ALL,),
         sizes={"sample": (2, 3, 5), "event": (1, 2, 3)},
         derivation="gaussian.mle.covariance",

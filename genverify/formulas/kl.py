@@ -54,7 +54,8 @@ DIAGONAL_NORMALS = formula(
 
 def _mvn(canonical: str) -> dict[str, object]:
     return {
-        "statement": "KL(N(μ_p, Σ_p) ‖ N(μ_q, Σ_q)) = ½ [tr Σ_q⁻¹Σ_p + dᵀΣ_q⁻¹d − k + log det Σ_q/det Σ_p], d = μ_q − μ_p",
+        "statement": "KL(N(μ_p, Σ_p) ‖ N(μ_q, Σ_q)) = "
+        "½ [tr Σ_q⁻¹Σ_p + dᵀΣ_q⁻¹d − k + log det Σ_q/det Σ_p], d = μ_q − μ_p",
         "source": "Doersch 2016, eq. 6",
         "arguments": (
             any_real("mean_p", "batch latent", *MEAN, group="first"),

@@ -133,7 +133,12 @@ def _forms(own: tuple[Value, ...], *others: Value) -> Axis:
 
 
 def _momentum_rule(
-    name: str, statement: str, source: str, own: tuple[Value, ...], others: tuple[Value, ...], **rest: Any  # noqa: ANN401
+    name: str,
+    statement: str,
+    source: str,
+    own: tuple[Value, ...],
+    others: tuple[Value, ...],
+    **rest: Any,  # noqa: ANN401
 ) -> Rule:
     return Rule(
         name=f"optimizer.{name}",

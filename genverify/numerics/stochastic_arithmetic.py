@@ -80,7 +80,11 @@ class _Watched(TorchDispatchMode):
         self.operations, self.narrowest = 0, torch.float64
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None  # noqa: ANN401
+        self,
+        func: Any,  # noqa: ANN401 - as torch calls it
+        types: Any,  # noqa: ANN401
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         out = func(*args, **(kwargs or {}))
         self.operations += 1
@@ -111,7 +115,11 @@ class _Perturbed(TorchDispatchMode):
         return value + value * noise * min(self.amplitude * scale, 0.125)
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None  # noqa: ANN401
+        self,
+        func: Any,  # noqa: ANN401 - as torch calls it
+        types: Any,  # noqa: ANN401
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         kwargs = kwargs or {}
         self.left -= 1
@@ -143,8 +151,10 @@ def _length(name: str, args: Sequence[Any]) -> float:
     if name in _FACTORISATIONS:
         return float(tensors[0].shape[-1])
     if name in ("sum", "mean", "cumsum", "logsumexp", "_softmax", "_log_softmax", "linalg_vector_norm", "norm", "prod"):
-        return float(max(1, tensors[0].numel() // max(1, tensors[0].shape[0]))) if tensors[0].ndim > 1 else float(
-            max(1, tensors[0].numel())
+        return (
+            float(max(1, tensors[0].numel() // max(1, tensors[0].shape[0])))
+            if tensors[0].ndim > 1
+            else float(max(1, tensors[0].numel()))
         )
     return 1.0
 

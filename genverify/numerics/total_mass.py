@@ -154,9 +154,7 @@ def _trapezoid(
 ) -> tuple[float, float]:
     """The sum, and the part of it that lies in the outermost unit of t at an end of the grid."""
     steps = [(b - a) / per_axis for a, b in box]
-    axes = [
-        a + h * (torch.arange(per_axis, dtype=torch.float64) + shift) for (a, _), h in zip(box, steps, strict=True)
-    ]
+    axes = [a + h * (torch.arange(per_axis, dtype=torch.float64) + shift) for (a, _), h in zip(box, steps, strict=True)]
     total = outermost = 0.0
     first, rest = axes[0], axes[1:]
     for part in first.split(max(1, _CHUNK // per_axis ** len(rest))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.subjects.case import Case
 from genverify.verdict import Judgement, Outcome
@@ -16,6 +16,12 @@ __all__ = ["Found", "fixed_cases", "search"]
 
 # Shrinking is for the reader's eye: past this many further evaluations a smaller witness is not worth the wait.
 _SHRINKS = 400
+
+
+def _every_health_check() -> Any:  # noqa: ANN401 - Hypothesis types the members of its enum as their metaclass
+    from hypothesis import HealthCheck
+
+    return list(HealthCheck)
 
 
 class _Refuted(Exception):
@@ -45,7 +51,7 @@ def search(
     Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
     """
     import hypothesis
-    from hypothesis import HealthCheck, Phase, Verbosity, settings
+    from hypothesis import Phase, Verbosity, settings
     from hypothesis.errors import Flaky
 
     found = Found()
@@ -70,7 +76,7 @@ def search(
     phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrink else (Phase.explicit, Phase.generate)
     runner = settings(
         max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
-        verbosity=Verbosity.quiet, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+        verbosity=Verbosity.quiet, suppress_health_check=_every_health_check(), report_multiple_bugs=False,
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
     try:
         runner()
@@ -84,7 +90,7 @@ def search(
 def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> list[Case]:
     """The first cases that the strategy draws under this seed; drawn before anything is judged, never shrunk."""
     import hypothesis
-    from hypothesis import HealthCheck, Phase, Verbosity, settings
+    from hypothesis import Phase, Verbosity, settings
 
     drawn: list[Case] = []
 
@@ -94,6 +100,6 @@ def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> lis
 
     settings(
         max_examples=cases, database=None, deadline=None, phases=(Phase.generate,), verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=_every_health_check(),
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))()  # fmt: skip
     return drawn

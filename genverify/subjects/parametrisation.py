@@ -72,7 +72,8 @@ def scale_matrix(name: str, axes: str, group: str = "", *, written: str = "covar
         "covariance": Form(
             name="covariance", domain=spd(),
             aliases=(
-                "cov", "covariance", "Sigma", "sigma", "S", "C", "covar", "cov_matrix", "covariance_matrix", "sig", "covs",
+                "cov", "covariance", "Sigma", "sigma", "S", "C", "covar", "cov_matrix", "covariance_matrix", "sig",
+                "covs",
             ),
         ),
         "cholesky": Form(

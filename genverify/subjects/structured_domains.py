@@ -18,9 +18,7 @@ def permutation() -> Domain:
     >>> permutation().make(torch.tensor([0.0, -1.0, 0.0]).double(), (3,), torch.float64)
     tensor([1, 0, 2])
     """
-    return Domain(
-        name="permutation", make=lambda raw, shape, dtype: raw.reshape(shape).argsort(dim=-1, stable=True)
-    )
+    return Domain(name="permutation", make=lambda raw, shape, dtype: raw.reshape(shape).argsort(dim=-1, stable=True))
 
 
 def sorted_values() -> Domain:

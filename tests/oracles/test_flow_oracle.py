@@ -19,9 +19,7 @@ def test_images_of_a_normal_variable():
     x = torch.linspace(0.01, 0.99, 33, dtype=torch.float64)
     base = Normal(0 * ONE, ONE)
     torch.testing.assert_close(flow.exponential_image(x), LogNormal(0 * ONE, ONE).log_prob(x))
-    torch.testing.assert_close(
-        flow.logistic_image(x), TransformedDistribution(base, [SigmoidTransform()]).log_prob(x)
-    )
+    torch.testing.assert_close(flow.logistic_image(x), TransformedDistribution(base, [SigmoidTransform()]).log_prob(x))
     torch.testing.assert_close(flow.sinh_image(x), base.log_prob(torch.asinh(x)) - 0.5 * torch.log1p(x**2))
 
 

@@ -30,8 +30,7 @@ def test_against_numerical_integration(characteristic, cdf, law, parameters):
     low, high = law.ppf(1e-15), law.ppf(1 - 1e-15)
     for w in (0.0, 0.7, -1.9):
         wave = [
-            integrate.quad(lambda x, f=f, w=w: f(w * x) * law.pdf(x), low, high, limit=400)[0]
-            for f in (np.cos, np.sin)
+            integrate.quad(lambda x, f=f, w=w: f(w * x) * law.pdf(x), low, high, limit=400)[0] for f in (np.cos, np.sin)
         ]
         found = characteristic(torch.tensor([[w]], dtype=torch.float64), *given)
         assert abs(complex(found.item()) - complex(*wave)) < 1e-7  # what the quadrature itself reaches at a kink

@@ -84,6 +84,8 @@ PAIRS = [
     _pair("est_batch_mean", GradientEstimator, reinforce_batch_mean, reinforce_loo, "target.gradient_categorical"),
     _pair("est_mean_logprob", Formula, policy_loss_mean_logprob, policy_loss, "policy.gradient_loss"),
     _pair("est_cv_mean_lost", Formula, control_variate_mean_lost, control_variate, "control_variate.estimate"),
-    _pair("est_cv_mean_lost_in_expectation", GradientEstimator, control_variate_mean_lost, control_variate, "target.mean"),
+    _pair(
+        "est_cv_mean_lost_in_expectation", GradientEstimator, control_variate_mean_lost, control_variate, "target.mean"
+    ),
     _pair("est_hard_not_detached", Formula, hard_sample_not_detached, hard_sample, "gumbel.straight_through_one_hot"),
 ]

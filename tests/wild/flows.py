@@ -94,7 +94,7 @@ class BatchNormFlow(nn.Module):
         self.mean, self.var, self.gamma, self.eps = mean, var, gamma, eps
 
     def forward(self, x):
-        s = (self.gamma / torch.sqrt(self.var + self.eps))
+        s = self.gamma / torch.sqrt(self.var + self.eps)
         z = (x - self.mean.view(1, -1, 1, 1)) * s.view(1, -1, 1, 1)
         return z, x.shape[2] * x.shape[3] * torch.log(s).sum().expand(len(x))
 
@@ -165,7 +165,7 @@ class LinearMAF(nn.Module):
         x = torch.zeros_like(u)
         for i in range(u.shape[1]):
             m, a = self.cond(x)
-            x = torch.cat((x[:, :i], (u * torch.exp(a) + m)[:, i:i + 1], x[:, i + 1:]), 1)
+            x = torch.cat((x[:, :i], (u * torch.exp(a) + m)[:, i : i + 1], x[:, i + 1 :]), 1)
         return x, self.cond(x)[1].sum(-1)
 
 
@@ -195,7 +195,7 @@ class Radial(nn.Module):
         r = d.norm(dim=-1)
         h = 1 / (self.alpha + r)
         bh = self.beta * h
-        ld = (x.shape[1] - self.power) * torch.log1p(bh) + torch.log(1 + bh - self.beta * r * h ** 2)
+        ld = (x.shape[1] - self.power) * torch.log1p(bh) + torch.log(1 + bh - self.beta * r * h**2)
         return x + bh[:, None] * d, ld
 
 

@@ -71,7 +71,7 @@ class RMSprop(_Opt):
         return v.sqrt() + eps
 
     def center(self, v, m):
-        return v - m ** 2
+        return v - m**2
 
     def update(self, p, g, s, group):
         a = group["alpha"]
@@ -97,11 +97,12 @@ class Adam(_Opt):
     """Adam with the usual options; hooks isolate the places where implementations go wrong."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, decoupled=False):
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
-        decoupled=decoupled)
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, decoupled=decoupled
+        )
 
     def corrections(self, t, b1, b2):
-        return 1 - b1 ** t, 1 - b2 ** t
+        return 1 - b1**t, 1 - b2**t
 
     def denom(self, v, c2, eps):
         return (v / c2).sqrt() + eps

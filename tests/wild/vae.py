@@ -8,7 +8,7 @@ from genverify.subjects.formula import Formula
 
 def kl_standard(mu, logvar):
     """KL(N(mu, diag e^logvar) || N(0, I)) per sample, mean over the batch: sum over latents."""
-    return (0.5 * (mu ** 2 + logvar.exp() - 1 - logvar)).sum(-1).mean()
+    return (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).sum(-1).mean()
 
 
 def kl_standard_missing_half(mu, logvar):
@@ -17,7 +17,7 @@ def kl_standard_missing_half(mu, logvar):
     Source: classical (deepmind/torch-distributions#33 lost a 1/2 in one term).  Symptom: factor 2, i.e.
     beta = 2; zero at the prior, gradient direction right, so training still works.
     """
-    return (mu ** 2 + logvar.exp() - 1 - logvar).sum(-1).mean()
+    return (mu**2 + logvar.exp() - 1 - logvar).sum(-1).mean()
 
 
 def kl_standard_over_pixels(mu, logvar, n_pixels=784):
@@ -25,7 +25,7 @@ def kl_standard_over_pixels(mu, logvar, n_pixels=784):
 
     Source: pytorch/examples#290, #234 (fixed in #296).  Symptom: beta = 1/784.
     """
-    return (0.5 * (mu ** 2 + logvar.exp() - 1 - logvar)).sum(-1).mean() / n_pixels
+    return (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).sum(-1).mean() / n_pixels
 
 
 def kl_full(m0, L0, m1, L1):
@@ -33,7 +33,7 @@ def kl_full(m0, L0, m1, L1):
     A = torch.linalg.solve_triangular(L1, L0, upper=False)
     d = torch.linalg.solve_triangular(L1, (m1 - m0)[:, None], upper=False)
     ld = torch.log(torch.diagonal(L1)).sum() - torch.log(torch.diagonal(L0)).sum()
-    return 0.5 * ((A ** 2).sum() + (d ** 2).sum() - len(m0)) + ld
+    return 0.5 * ((A**2).sum() + (d**2).sum() - len(m0)) + ld
 
 
 def kl_full_diag_trace(m0, L0, m1, L1):
@@ -46,7 +46,7 @@ def kl_full_diag_trace(m0, L0, m1, L1):
     A = torch.linalg.solve_triangular(L1, L0, upper=False)
     d = torch.linalg.solve_triangular(L1, (m1 - m0)[:, None], upper=False)
     ld = torch.log(torch.diagonal(L1)).sum() - torch.log(torch.diagonal(L0)).sum()
-    return 0.5 * ((torch.diagonal(A) ** 2).sum() + (d ** 2).sum() - len(m0)) + ld
+    return 0.5 * ((torch.diagonal(A) ** 2).sum() + (d**2).sum() - len(m0)) + ld
 
 
 def kl_full_swapped(m0, L0, m1, L1):

@@ -38,4 +38,3 @@ class Composition(nn.Module):
             y, logabsdet = inverse(y)
             total = total + logabsdet
         return y, total
-
