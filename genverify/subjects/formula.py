@@ -49,7 +49,7 @@ class Bound:
     @property
     def description(self) -> str:
         """The parameter as it was understood, for example ``logvar → std as log_variance``."""
-        as_form = "" if self.form.name == self.argument.name else f" as {self.form.name}"
+        as_form = f" as {self.form.name}" if len(self.argument.forms) > 1 else ""
         where = "" if self.place is Place.CALL else f" ({self.place})"
         return f"{self.parameter} → {self.argument.name}{as_form}{where}"
 

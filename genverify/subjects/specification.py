@@ -206,5 +206,5 @@ class Specification:
         for argument in self.arguments:
             forms = "|".join(form.name for form in argument.forms)
             axes = f"[{argument.axes.replace(' ', ', ')}]" if argument.axes else ""
-            parts.append(f"{argument.name}{axes}" + (f" as {forms}" if forms != argument.name else ""))
+            parts.append(f"{argument.name}{axes}" + (f" as {forms}" if len(argument.forms) > 1 else ""))
         return ", ".join(parts)

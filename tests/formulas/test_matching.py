@@ -22,7 +22,9 @@ def found(f, like, arguments=None, fixed=None, **rest):
     named = {}
     for b in made.bound:
         form = b.form.name if b.form.name in FORMS | {"covariance", "cholesky"} else ""
-        named[b.parameter] = b.argument.name if form in ("", b.argument.name, "std") else f"{b.argument.name}:{form}"
+        named[b.parameter] = (
+            b.argument.name if form in ("", b.argument.name, "std", "mean") else f"{b.argument.name}:{form}"
+        )
     return named
 
 
