@@ -336,3 +336,13 @@ assert opened, "the audit hook saw nothing, not even genverify/__init__.py"
 def test_importing_genverify_changes_nothing_and_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", _QUIET_IMPORT], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_check_has_a_mutant_and_every_mutant_a_check():
+    import importlib
+
+    from genverify.checks.check import all_checks
+    from tests.mutants.matrix import families
+
+    mutants = [one for family in families() for one in importlib.import_module(f"tests.mutants.{family}").MUTANTS]
+    assert set(all_checks()) == {one.killed_by for one in mutants}
