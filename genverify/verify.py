@@ -42,9 +42,10 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
     _refuse_undeclared(subject)
     _refuse_spoilt_parameters(subject)
     catalogue = getattr(type(subject), "catalogue", None)
-    prepared = adapt(subject)
-    if catalogue is not None:
-        prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
+    with preserved(subject):
+        prepared = adapt(subject)
+        if catalogue is not None:
+            prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
     return prepared
 
 

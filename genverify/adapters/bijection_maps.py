@@ -180,23 +180,48 @@ def _try(subject: Bijection, direction: Direction, region: Region, dtype: torch.
 
 
 def _with_event_shape(subject: Bijection, attempt: _Attempt, dtypes: tuple[torch.dtype, ...]) -> Bijection:
-    if subject.event_shape is not None:
-        return subject
+    """The subject with the shape of its events: as declared, if the subject takes that; else found by trying.
+
+    Raises:
+        UsageError: The subject raises on events of the declared shape and takes those of another; or no shape is found.
+    """
+    if subject.event_shape is None:
+        found = _found_shape(subject, attempt, dtypes[0])
+        if found is None:
+            raise UsageError(
+                given=f"{subject.label} without event_shape", expected="the shape of one event, without the batch axis",
+                do="for example Bijection(flow, event_shape=(2,))",
+            )  # fmt: skip
+        return found
+    try:
+        _try(subject, attempt.forward, subject.where, dtypes[0])
+    except UsageError:
+        raise
+    except Exception as error:
+        other = _found_shape(subject, attempt, dtypes[0])
+        if other is not None:
+            raise UsageError(
+                given=f"event_shape={subject.event_shape}, on which {subject.label} raises {type(error).__name__}",
+                expected="the shape of one event, without the batch axis",
+                do=f"event_shape={other.event_shape} is taken",
+            ) from error
+        # It takes nothing that was tried: that is the subject's own fault, and the checks will show it.
+    return subject
+
+
+def _found_shape(subject: Bijection, attempt: _Attempt, dtype: torch.dtype) -> Bijection | None:
     sizes = [getattr(subject.f, name, None) for name in _SIZE_NAMES]
     candidates = [(n,) for n in sizes if isinstance(n, int) and not isinstance(n, bool) and n > 0]
     candidates += [tuple(n) for n in sizes if isinstance(n, (tuple, list)) and all(isinstance(k, int) for k in n)]
     for event in [*candidates, (2,), (3,), (4,), (1,), (5,), (6,), (8,), (3, 4, 4), (4, 4, 4)]:
         guess = replace(subject, event_shape=event)
         try:
-            y, _ = _try(guess, attempt.forward, guess.where, dtypes[0])
-        except Exception:
+            y, _ = _try(guess, attempt.forward, guess.where, dtype)
+        except Exception:  # another shape is tried next
             continue
         if y.ndim > 0 and len(y) == 2 and bool(torch.isfinite(y).all()):
             return guess
-    raise UsageError(
-        given=f"{subject.label} without event_shape", expected="the shape of one event, without the batch axis",
-        do="for example Bijection(flow, event_shape=(2,))",
-    )  # fmt: skip
+    return None
 
 
 def _warm_up(subject: Bijection, attempt: _Attempt, dtype: torch.dtype) -> None:

@@ -123,3 +123,35 @@ def test_regions():
 def test_a_transform_is_judged_on_its_own_domain():
     inverse = prepare(Bijection(transforms.SigmoidTransform().inv))
     assert (inverse.where.low, inverse.where.high) == (0.0, 1.0)
+
+
+def test_a_wrong_event_shape_is_refused_with_the_one_that_is_taken():
+    words = r"event_shape=\(5,\), on which WithInverse raises .*event_shape=\(2,\) is taken"
+    with pytest.raises(gv.UsageError, match=words):
+        gv.verify(Bijection(WithInverse(), event_shape=(5,)))
+
+
+def test_trying_shapes_leaves_no_trace_on_the_subject():
+    class Initialises(nn.Module):
+        """Takes its scale from the first batch that it sees, as ActNorm does."""
+
+        def __init__(self):
+            super().__init__()
+            self.scale = None
+
+        def forward(self, x):
+            if self.scale is None:
+                self.scale = x.detach().std() + 1.0
+            return x * self.scale, x.shape[1] * torch.log(self.scale).expand(len(x))
+
+    flow = Initialises()
+    prepare(Bijection(flow))
+    assert flow.scale is None
+
+
+def test_parameters_that_are_not_finite_are_refused():
+    flow = WithInverse()
+    with torch.no_grad():
+        flow.w[0] = math.nan
+    with pytest.raises(gv.UsageError, match="parameter 'w' has NaN or infinite values"):
+        gv.verify(Bijection(flow, event_shape=2))
