@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import io
 import json
 import os
 import sys
@@ -29,6 +30,10 @@ def main() -> None:
     # Whoever prints, in Python or in C, prints to standard error from here on; events keep a descriptor of their own.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # Unbuffered, so that what is printed stands in the order in which it was, and is there when the process ends.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(write_through=True, line_buffering=True)
     faulthandler.enable()
 
     def tell(event: str, **data: Any) -> None:  # noqa: ANN401 - JSON data
