@@ -11,7 +11,7 @@ from genverify.checks.formula_call import Call, layout_of
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Bound, Formula
 from genverify.subjects.formula_shapes import arrangement, splits
-from genverify.subjects.functions import Table
+from genverify.subjects.functions import widened
 from genverify.subjects.specification import Argument, Dialect, Layout, Role, Specification
 
 __all__ = ["Function", "argument_of", "fitted", "oracle_of", "output_axes"]
@@ -50,7 +50,7 @@ def oracle_of(
         elif isinstance(value, torch.Tensor) and value.is_floating_point():
             floats[argument.name] = value.detach().to(torch.float64)
         else:
-            rest[argument.name] = Table(value.entries.double()) if isinstance(value, Table) else value
+            rest[argument.name] = widened(value)
     names = list(floats)
     axes = output_axes(specification, layout_of(subject, case), output)
     function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle

@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 
-from genverify.subjects.functions import Quadratic, Sine, Table
+from genverify.subjects.functions import Critic, LinearMap, Quadratic, Sine, Table
 
 __all__ = [
     "Domain",
     "binary",
     "function_of_index",
     "function_of_real",
+    "function_of_vector",
     "integer",
+    "linear_map",
     "lower_triangular",
     "one_hot",
     "positive",
@@ -179,3 +181,13 @@ def function_of_real() -> Domain:
         return Sine(a, b) if c > 1 else Quadratic(a, b, c)
 
     return Domain(name="function of a real number", make=make)
+
+
+def function_of_vector() -> Domain:
+    """A smooth scalar function of a vector (a critic, an energy); its axes are those of its weights: hidden, event."""
+    return Domain(name="function of a vector", make=lambda raw, shape, dtype: Critic(raw.reshape(shape).to(dtype)))
+
+
+def linear_map() -> Domain:
+    """A linear map of a vector (a matrix-vector product, a denoiser); its axes are those of its matrix: out, in."""
+    return Domain(name="linear map", make=lambda raw, shape, dtype: LinearMap(raw.reshape(shape).to(dtype)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Quadratic", "Sine", "Table", "by_name", "name_of"]
+__all__ = ["Critic", "LinearMap", "Quadratic", "Sine", "Table", "by_name", "name_of", "widened"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,67 @@ class Sine:
         return cls(**data)
 
 
-_KNOWN: dict[str, Any] = {"table": Table, "quadratic": Quadratic, "sine": Sine}
+@dataclass(frozen=True)
+class LinearMap:
+    """A linear map of the last axis, ``f(x) = W x``: a matrix-vector product, or a linear denoiser.
+
+    >>> LinearMap(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))(torch.tensor([[2.0, 3.0]]))
+    tensor([[2., 5.]])
+    """
+
+    matrix: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The image of each row."""
+        return x @ self.matrix.to(x.dtype).mT
+
+    def to_data(self) -> dict[str, Any]:
+        """The numbers that define it."""
+        return {"matrix": self.matrix}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> LinearMap:
+        """The function that these numbers define."""
+        return cls(data["matrix"])
+
+
+@dataclass(frozen=True)
+class Critic:
+    """A smooth scalar function of a vector, ``C(x) = Σ_h tanh(w_h · x)``: a critic or an energy, one number a row.
+
+    >>> Critic(torch.tensor([[1.0, 1.0]]))(torch.tensor([[0.0, 0.0]]))
+    tensor([0.])
+    """
+
+    weight: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The value at each row."""
+        return torch.tanh(x @ self.weight.to(x.dtype).mT).sum(-1)
+
+    def to_data(self) -> dict[str, Any]:
+        """The numbers that define it."""
+        return {"weight": self.weight}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Critic:
+        """The function that these numbers define."""
+        return cls(data["weight"])
+
+
+_KNOWN: dict[str, Any] = {
+    "table": Table, "quadratic": Quadratic, "sine": Sine, "linear_map": LinearMap, "critic": Critic
+}  # fmt: skip
+
+
+def widened(function: Any) -> Any:  # noqa: ANN401 - any value of a case
+    """The function with its numbers in float64, as oracles take it; anything else as it is."""
+    if type(function) not in _KNOWN.values():
+        return function
+    numbers = {
+        name: value.double() if isinstance(value, torch.Tensor) else value for name, value in function.to_data().items()
+    }
+    return type(function).from_data(numbers)
 
 
 def by_name(name: str) -> Any:  # noqa: ANN401 - a class with from_data
