@@ -11,9 +11,7 @@ from torch import nn
 from genverify.formulas.catalogue import reduction
 from genverify.subjects.domains import (
     function_of_index,
-    function_of_vector,
     integer,
-    linear_map,
     one_hot,
     positive,
     real,
@@ -218,35 +216,6 @@ def test_functions_and_draws_passed_or_made_inside():
     ) as like:  # fmt: skip
         right(lambda k, f: f(k) * f(k), like)
         wrong(lambda k, f: f(k * 0) ** 2, like, "dialect")
-
-
-def test_critics_and_linear_maps_as_arguments():
-    def squared_norm(x, critic):
-        slope = 1 - torch.tanh(x @ critic.weight.mT) ** 2
-        return ((slope @ critic.weight) ** 2).sum(-1)
-
-    def by_autograd(critic, x):
-        x = x.clone() if x.requires_grad else x.clone().requires_grad_()
-        (g,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-        return g.flatten(1).norm(2, dim=1) ** 2
-
-    function = {"role": Role.FUNCTION, "differentiable": False}
-    with known(
-        arguments=(
-            any_real("x", "batch event"),
-            plain("critic", "hidden event", function_of_vector(), ("D", "c"), **function),
-        ),
-        oracle=squared_norm, output="batch", layouts=(Layout(name="batched"),), operations=64,
-    ) as like:  # fmt: skip
-        right(by_autograd, like)
-        wrong(lambda critic, x: by_autograd(critic, x).sqrt(), like, "dialect")
-        wrong(lambda critic, x: by_autograd(critic, x).sum().expand(len(x)), like, "dialect")
-    with known(
-        arguments=(any_real("v", "batch event"), plain("matvec", "event event", linear_map(), ("A", "f"), **function)),
-        oracle=lambda v, matvec: tuple((v * matvec(v)).unbind(-1)), output="batch", layouts=(Layout(name="batched"),),
-    ) as like:  # fmt: skip
-        right(lambda v, matvec: torch.einsum("bi,bi->b", v, matvec(v)), like)
-        wrong(lambda v, matvec: (matvec(v) ** 2).sum(-1), like, "dialect")
 
 
 def test_value_and_gradient_specified_apart():
