@@ -60,7 +60,11 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
     """
     given, leaves = _given(subject, case, gradients)
     before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+    assert subject.match is not None
+    carriers = [given[b.parameter] for b in subject.match.bound if b.argument.in_grad and b.parameter in given]
     result, tape = _invoke(subject, given, case)
+    if carriers:
+        result = _left_in_grad(carriers[0])
     outputs, returned_tensor = results(subject, result)
     draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case))
     floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
@@ -71,10 +75,28 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
     )  # fmt: skip
 
 
+def _with_grad(value: torch.Tensor) -> torch.Tensor:
+    """A parameter that has this gradient."""
+    carrier = torch.zeros_like(value).requires_grad_(True)
+    carrier.grad = value
+    return carrier
+
+
+def _left_in_grad(carrier: Any) -> torch.Tensor:  # noqa: ANN401 - a parameter or a list of them
+    """What the call left in `.grad`: of one parameter in its shape, of several one after the other, flat."""
+    parameters = carrier if isinstance(carrier, list) else [carrier]
+    if any(one.grad is None for one in parameters):
+        raise Unreadable("the call left no gradient where there was one")
+    if not isinstance(carrier, list):
+        return carrier.grad.detach()
+    return torch.cat([one.grad.detach().reshape(-1) for one in parameters])
+
+
 def _changed(subject: Formula, leaves: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> tuple[str, ...]:
     assert subject.match is not None
     touched = {n.partition("[")[0] for n, leaf in leaves.items() if not torch.equal(leaf.detach(), before[n])}
-    return tuple(bound.parameter for bound in subject.match.bound if bound.argument.name in touched)
+    overwritten = [b for b in subject.match.bound if b.argument.name in touched and not b.argument.in_grad]
+    return tuple(bound.parameter for bound in overwritten)
 
 
 def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -105,6 +127,8 @@ def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any
                 leaf(f"{name}[{i}]", bound, one) if isinstance(one, torch.Tensor) else one
                 for i, one in enumerate(value)
             ]
+        if bound.argument.in_grad:
+            value = [_with_grad(one) for one in value] if isinstance(value, list) else _with_grad(value)
         given[bound.parameter] = value
     return given, leaves
 

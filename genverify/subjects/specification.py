@@ -83,6 +83,8 @@ class Argument:
         normwise: Whether roundings scale with its largest entry (a matrix that is factorised).
         default: The oracle's value when the subject has no such argument; REQUIRED when it must have one.
         law: For a draw, the law of its standardised value.
+        in_grad: The value is a gradient: the subject is given a parameter (or a list of them) that has it in `.grad`,
+            and what it leaves there is the result.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Argument:
     normwise: bool = False
     default: Any = ...
     law: str = ""
+    in_grad: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
