@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.density import Density
-from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
+from genverify.verdict import Judgement, Outcome, Rung, failed, inconclusive, passed
 
 __all__ = ["integrates_to_one"]
 
@@ -24,6 +25,8 @@ _MOST_DIMENSIONS = 3
 _POINTS = 16
 # The measured difference between grids is no bound: it is taken fourfold, and must be small beside the mass itself.
 _CAUTION, _SETTLED = 4.0, 0.05
+# Half widths, in scales, of the boxes whose mass is looked at where the whole integral does not settle.
+_BOXES = (4.0, 16.0, 64.0, 256.0, 1024.0)
 # Half units that log p may be off by where p counts: values of a few tens, good to a few units.
 _ROUNDINGS = 64.0
 
@@ -61,12 +64,43 @@ def integrates_to_one(subject: Density, case: Case, run: Run) -> Judgement:
         return found.reshape(len(x))
 
     where, (center, scale) = subject.where, subject.around
-    mass = total_mass(
-        log_density, dims, low=where.low, high=where.high, center=center, scale=scale,
-        points=_POINTS * run.budget.evaluations,
-    )  # fmt: skip
+
+    def within(low: float, high: float) -> TotalMass:
+        points = _POINTS * run.budget.evaluations
+        return total_mass(log_density, dims, low=low, high=high, center=center, scale=scale, points=points)
+
     start = torch.full((1, dims), _inside(subject), dtype=torch.float64)
-    return _judged(subject, mass, narrowest_dtype(lambda: log_density(start)))
+    dtype = narrowest_dtype(lambda: log_density(start))
+    found = _judged(subject, within(where.low, where.high), dtype)
+    if found.outcome is Outcome.INCONCLUSIVE and math.isinf(where.high - where.low):
+        return _too_much(subject, within, dtype) or found
+    return found
+
+
+def _too_much(subject: Density, within: Callable[[float, float], TotalMass], dtype: torch.dtype) -> Judgement | None:
+    """FAIL when the mass over a finite box exceeds 1: a density is nowhere negative, so all of it does, too.
+
+    That needs neither tails nor convergence outside of the box; a periodic function on the line has no integral.
+    """
+    (center, scale), where = subject.around, subject.where
+    for half in _BOXES:
+        low = max(where.low, center - half * scale) if math.isinf(where.low) else where.low
+        high = min(where.high, center + half * scale) if math.isinf(where.high) else where.high
+        if not low < high:
+            continue
+        mass = within(low, high)
+        allowed = _CAUTION * mass.error + _ROUNDINGS * torch.finfo(dtype).eps * abs(mass.value)
+        if mass.problem or mass.error > _SETTLED * abs(mass.value) or not mass.value - 1.0 > allowed:
+            continue
+        return failed(
+            rung=Rung.EXACT, examined=1, quantity="∫ p − 1 over a part of the support", observed=mass.value - 1.0,
+            allowed=allowed, unit=str(dtype).removeprefix("torch."), notes=subject.prepared.notes,
+            figures={"mass": mass.value, "points": mass.points, "spacing": mass.spacing},
+            assumption=f"no feature much finer than the spacing of the grid, {mass.spacing:.2g} of the width",
+            message=f"between {low:g} and {high:g} alone the density integrates to {mass.value:.8g}; the support is "
+            f"said to be ({where.low:g}, {where.high:g}), and no density is negative",
+        )  # fmt: skip
+    return None
 
 
 def _inside(subject: Density) -> float:

@@ -6,7 +6,19 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Dirichlet, Laplace, MultivariateNormal, Normal, Uniform
+from torch.distributions import (
+    Bernoulli,
+    Cauchy,
+    Dirichlet,
+    Laplace,
+    LogNormal,
+    MultivariateNormal,
+    Normal,
+    Pareto,
+    StudentT,
+    Uniform,
+    VonMises,
+)
 
 import genverify as gv
 from genverify.subjects.density import Density
@@ -61,6 +73,44 @@ def test_a_jump_is_resolved_as_far_as_it_is_said():
     verdict = found(Density(box, event_shape=1))
     assert verdict.outcome is gv.Outcome.PASS
     assert 1e-9 < verdict.evidence.allowed < 1e-3
+
+
+@pytest.mark.parametrize(
+    "improper",
+    [
+        VonMises(0.0, 2.0),
+        VonMises(0.0, 50.0),
+        Density(lambda x: torch.full((len(x),), math.log(0.01)), event_shape=1),
+        Density(lambda x: 0.5 * Cauchy(0.0, 1.0).log_prob(x).sum(-1), event_shape=1),
+    ],
+    ids=["periodic", "peaked and periodic", "flat", "a tail that is too heavy"],
+)
+def test_more_than_one_over_a_part_of_the_line_refutes_a_density(improper):
+    verdict = found(improper if isinstance(improper, Density) else Density(improper))
+    assert verdict.outcome is gv.Outcome.FAIL
+    assert "alone the density integrates to" in verdict.evidence.message
+
+
+def wiggling(x):
+    """A Cauchy density times 1 + cos, whose factor 1 + exp(−300) is one."""
+    return (Cauchy(0.0, 1.0).log_prob(x) + torch.log1p(torch.cos(300.0 * x))).sum(-1)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        Normal(0.123, 1e-5), Normal(1000.0, 1e-2), Cauchy(0.0, 1.0), StudentT(0.3), StudentT(0.05), Pareto(1.0, 0.2),
+        LogNormal(0.0, 5.0), Laplace(0.0, 1e-4),
+        MultivariateNormal(torch.zeros(2), torch.ones(2, 2) + 1e-4 * torch.eye(2)),
+        MultivariateNormal(torch.zeros(3), 1e-4 * torch.eye(3)),
+        Density(wiggling, event_shape=1),
+        Density(lambda x: Cauchy(0.0, 1.0).log_prob(x).sum(-1), event_shape=3),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_peaks_tails_and_ripples_are_not_accused(law):
+    verdict = found(law if isinstance(law, Density) else Density(law))
+    assert verdict.outcome in (gv.Outcome.PASS, gv.Outcome.INCONCLUSIVE), verdict
 
 
 def test_rows():
