@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genverify.subjects.density import Density as Density
     from genverify.subjects.estimator import GradientEstimator as GradientEstimator
     from genverify.subjects.formula import Formula as Formula
+    from genverify.subjects.map import Map as Map
     from genverify.subjects.optimizer import Optimizer as Optimizer
     from genverify.subjects.sampler import Sampler as Sampler
     from genverify.verdict import Evidence as Evidence
@@ -48,6 +49,7 @@ _HOME = {
     "Formula": "genverify.subjects.formula",
     "GenverifyError": "genverify.errors",
     "GradientEstimator": "genverify.subjects.estimator",
+    "Map": "genverify.subjects.map",
     "Optimizer": "genverify.subjects.optimizer",
     "Outcome": "genverify.verdict",
     "Report": "genverify.report",
@@ -70,6 +72,7 @@ __all__ = [
     "Formula",
     "GenverifyError",
     "GradientEstimator",
+    "Map",
     "Optimizer",
     "Outcome",
     "Report",
