@@ -75,7 +75,8 @@ def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
             )  # fmt: skip
     known = subject.memory.setdefault("stateless", set())
     sizes = (tuple(between["#sizes"].items()), first.dtype, case["#options"] if "#options" in case else 0)
-    if sizes in known:  # the case in between depends on these alone
+    # The case in between depends on these alone; and an approximation is nowhere the formula's value but by chance.
+    if sizes in known or subject.order is not None:
         return passed(examined=1)
     dialects = found.accepted or (found.nearest,)
     right = any(compare(subject, case, first, one, torch.float32).agrees for one in dialects)
