@@ -48,12 +48,12 @@ def zero_gradient(subject: Optimizer, case: Case, run: Run) -> Judgement:
         return declined
     trajectory = drive(subject, _zeros(Stream.of(case)), case["options"])
     assert subject.law is not None
-    if not bool(torch.isfinite(subject.law.allowance(trajectory, case["options"])).all()):  # type: ignore[attr-defined]
-        return inconclusive("the rule itself divides zero by zero (ε = 0)")
     moved = (trajectory.observed - trajectory.observed[0]).abs()
     moved = torch.where(torch.isnan(moved), torch.inf, moved)
     if float(moved.max()) == 0:
         return passed(examined=moved[1:].numel(), observed=0.0, allowed=0.0, message="nothing moves")
+    if not bool(torch.isfinite(subject.law.allowance(trajectory, case["options"])).all()):  # type: ignore[attr-defined]
+        return inconclusive("the rule itself divides zero by zero (ε = 0)")
     step = int((moved > 0).any(dim=1).to(torch.int8).argmax())
     flat = int(moved[step].argmax())
     return failed(

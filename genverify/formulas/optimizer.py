@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from genverify.errors import UsageError, nearest
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
+from genverify.oracles.recurrences_reductions import Layout
 from genverify.subjects.optimizer import Convention, Optimizer
 from genverify.subjects.optimizer_run import Finding, Trajectory
 
@@ -20,7 +22,6 @@ __all__ = ["RuleLaw", "introduce"]
 
 # The rate that is passed to an optimizer that asks for one when nobody declared it.
 _RATE = 0.01
-_PAIR = ("beta1", "beta2")
 _CLOCK = "one step count for all parameters"
 
 
@@ -72,7 +73,7 @@ def _joined(*words: str) -> str:
 
 def _claimed(subject: Optimizer, rule: Rule, convention: Convention) -> dict[str, Any]:
     """What the subject claims, checked against what it could mean."""
-    known = [*convention.arguments, *(word for one in rule.hypers for word in (one.name, *one.aliases)), "betas"]
+    known = [*convention.arguments, *(word for one in rule.hypers for word in (one.name, *one.aliases)), *rule.tuples]
     for name, value in subject.hyper.items():
         if name not in known and not convention.open_ended:
             raise UsageError(
@@ -97,10 +98,9 @@ def _canonical(rule: Rule, raw: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in raw.items():
         value = value.item() if isinstance(value, Tensor) else value
-        if name == "betas" and isinstance(value, (tuple, list)) and len(value) == 2:
-            for one, number in zip(_PAIR, value, strict=True):
-                if rule.canonical(one) == one:
-                    found.setdefault(one, number)
+        if isinstance(value, (tuple, list)):
+            pairs = zip(rule.tuples.get(name, ()), value, strict=False)
+            found.update({one: number for one, number in pairs if number is not None and one not in found})
             continue
         canonical = rule.canonical(name)
         if canonical is not None and value is not None and isinstance(value, (bool, int, float)):
@@ -124,11 +124,17 @@ class RuleLaw:
         return self.about.name
 
     @property
+    def elementwise(self) -> bool:
+        """Whether no entry of a parameter influences another."""
+        return self.about.elementwise
+
+    @property
     def source(self) -> str:
         """Where the rule comes from."""
         return self.about.source
 
-    def _own(self) -> dict[str, Any]:
+    @cached_property
+    def _own(self) -> Mapping[str, Any]:
         """What the implementation uses when nobody tells it otherwise, under the rule's names."""
         found: dict[str, Any] = {one.name: one.default for one in self.about.hypers if one.default is not None}
         found.update(_canonical(self.about, self.shown or {}))
@@ -136,22 +142,30 @@ class RuleLaw:
         found.update(_canonical(self.about, self.convention.arguments))
         return {"lr": _RATE, **found, **self.about.implied}
 
+    @cached_property
+    def _claims(self) -> Mapping[str, Any]:
+        return _canonical(self.about, self.claimed)
+
+    @cached_property
+    def _recurrences(self) -> dict[Any, Any]:
+        """The recurrences that were made so far: SymPy is slow, and the same few are wanted again and again."""
+        return {}
+
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every hyperparameter of the rule under these options."""
-        return {**self._own(), **_canonical(self.about, self.claimed), **options}
+        return {**self._own, **self._claims, **options}
 
-    @property
+    @cached_property
     def rate(self) -> float:
         """The learning rate when no option says another."""
         return float(self.values({})["lr"])
 
-    @property
+    @cached_property
     def trials(self) -> Mapping[str, tuple[Any, ...]]:
         """Hyperparameter → its own value, then others worth drawing, where the code takes it."""
-        own, claimed = self._own(), _canonical(self.about, self.claimed)
+        own, claimed = self._own, self._claims
         takes = {self.about.canonical(name) for name in self.convention.arguments}
-        if "betas" in self.convention.arguments:
-            takes |= set(_PAIR)
+        takes |= {one for name, parts in self.about.tuples.items() if name in self.convention.arguments for one in parts}
         found = {}
         for one in self.about.hypers:
             if one.name in takes and one.name not in claimed and one.name not in self.about.implied and one.trials:
@@ -165,7 +179,8 @@ class RuleLaw:
 
     def decays(self, options: Mapping[str, Any]) -> bool:
         """Whether the parameters move without a gradient under these options."""
-        return bool(self.values(options).get("weight_decay"))
+        values = self.values(options)
+        return any(bool(values.get(name)) for name in self.about.decaying)
 
     def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """What the implementation is called with: what was claimed, the options, what the rule's name implies."""
@@ -176,18 +191,20 @@ class RuleLaw:
             if canonical is not None:
                 by_canonical.setdefault(canonical, name)
         passed = {name: value for name, value in self.claimed.items() if name in takes or self.convention.open_ended}
-        wanted = {**self.about.implied, **_canonical(self.about, self.claimed), **options}
+        wanted = {**self.about.implied, **self._claims, **options}
         for name, default in takes.items():
             canonical = self.about.canonical(name)
             if default is None and canonical is not None and canonical not in wanted:
-                value = self._own().get(canonical)
+                value = self._own.get(canonical)
                 wanted.update({} if value is None else {canonical: value})
         for canonical, value in wanted.items():
             if canonical in by_canonical and (canonical in options or by_canonical[canonical] not in passed):
                 passed[by_canonical[canonical]] = value
-        if "betas" in takes and any(one in wanted and one not in by_canonical for one in _PAIR):
-            values = self.values(options)
-            passed["betas"] = tuple(values[one] for one in _PAIR)
+        values = self.values(options)
+        for name, parts in self.about.tuples.items():
+            if isinstance(takes.get(name, ()), (tuple, list)) and name in takes:
+                if any(one in wanted and one not in by_canonical for one in parts):
+                    passed[name] = tuple(values.get(one) for one in parts)
         return passed
 
     def judge(self, trajectory: Trajectory, options: Mapping[str, Any], *, explain: bool = True) -> Finding:
@@ -232,24 +249,29 @@ class RuleLaw:
         if first is not None and explain:
             from genverify.formulas.optimizer_slips import slips
 
-            own = self._own()
-            for name in {**_canonical(self.about, self.claimed), **options}:
+            own = self._own
+            for name in {**self._claims, **options}:
                 if name in own and values[name] != own[name]:
                     yield replace(first, standing="slip", distinct=f"{name}, which is ignored", ignored=(name,))
             yield from slips(first, values)
 
     def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
         """The trajectory beside what that dialect expects of it."""
-        values = {**self.values(options), **{name: self._own()[name] for name in dialect.ignored}}
+        values = {**self.values(options), **{name: self._own[name] for name in dialect.ignored}}
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
+        numbers["machine_epsilon"] = torch.finfo(trajectory.stream.dtype).eps
         stream = trajectory.stream
-        expected, allowed = dialect.make(values).follow(
+        key = (tuple(dialect.choices.items()), dialect.distinct, dialect.shared_clock, tuple(values.items()))
+        if key not in self._recurrences:
+            self._recurrences[key] = dialect.make(values)
+        expected, allowed = self._recurrences[key].follow(
             trajectory.observed,
             stream.flat_gradients(),
             stream.flat_present(),
             numbers,
             stream.rates,
             trajectory.dtype,
+            layout=Layout(tuple(tuple(p.shape) for p in stream.parameters)),
             shared_clock=dialect.shared_clock,
         )
         return _Comparison.of(trajectory.observed[1:], expected, allowed)
