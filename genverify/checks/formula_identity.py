@@ -74,7 +74,7 @@ def _identify(subject: Formula, combination: int) -> Identity:
         accuracy, fitting = torch.float32, _fitting(subject, calls, dialects, torch.float32)
         if fitting:
             notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
-    accepted = tuple(one for one in fitting if one.accepted or subject.dialect)
+    accepted = tuple(one for one in fitting if one.accepted_where(subject.undecided) or subject.dialect)
     if accepted:
         return Identity(
             layout=layout, dtype=dtype, accuracy=accuracy, accepted=accepted, recognised=None, nearest=accepted[0],
@@ -178,7 +178,7 @@ def _nearest(subject: Formula, calls: Calls, dialects: list[Dialect]) -> Dialect
     """The accepted dialect from which the subject differs in the simplest way: by a factor, a constant, or seldom."""
     best, score = dialects[0], (-1, False, 0)
     for dialect in dialects:
-        if not (dialect.accepted or subject.dialect):
+        if not (dialect.accepted_where(subject.undecided) or subject.dialect):
             continue
         results = [compare(subject, case, made, dialect) for case, made in calls]
         fits = sum(one.shape_fits for one in results)

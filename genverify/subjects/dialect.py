@@ -52,7 +52,11 @@ class Dialect:
     @property
     def accepted(self) -> bool:
         """Whether every choice is citable under the formula's name, and no axis seems taken for another."""
-        return all(option.accepted for _, option in self.choices) and not self._confused
+        return self.accepted_where()
+
+    def accepted_where(self, undecided: tuple[str, ...] = ()) -> bool:
+        """The same for a subject whose calling convention leaves some options open, each by its name."""
+        return all(option.accepted or option.name in undecided for _, option in self.choices) and not self._confused
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Formula(Subject):
         order: The order in its step to which the subject approximates the formula.
         mode: Puts a module in "train" or "eval" mode for the call.
         default_dtype: torch's default dtype during the call.
+        undecided: Options of dialects, by name, that its calling convention leaves open, and that are accepted of it:
+            whether the first call of an object gives the first value or the second, say. Adapters know.
     """
 
     kind: ClassVar[str] = "formula"
@@ -121,6 +123,7 @@ class Formula(Subject):
     order: int | None = field(default=None, kw_only=True)
     mode: str = field(default="", kw_only=True)
     default_dtype: torch.dtype | None = field(default=None, kw_only=True)
+    undecided: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
     specification: Specification | None = field(default=None, kw_only=True, repr=False)
     match: Match | None = field(default=None, kw_only=True, repr=False)
     memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
