@@ -12,7 +12,7 @@ from .closed_form import Derivation, closed_form, step
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["mixed_in_two", "rbf", "rbf_mixed_hessian"]
+__all__ = ["mixed_in_two", "rbf", "rbf_mixed_hessian", "rbf_pairs"]
 
 Terms = tuple[Tensor, ...]
 
@@ -60,6 +60,11 @@ def rbf(x: Tensor, y: Tensor, sigma: Tensor) -> Terms:
     kernel = torch.exp(exponent)
     spread = (kernel * opened).detach()
     return kernel, spread, -spread
+
+
+def rbf_pairs(x: Tensor, y: Tensor, sigma: Tensor) -> Terms:
+    """The same for all pairs of rows, [B, M]; of two vectors, a number."""
+    return rbf(x, y, sigma) if x.dim() == 1 else rbf(x[:, None], y[None], sigma)
 
 
 def rbf_mixed_hessian(x: Tensor, y: Tensor, sigma: Tensor) -> Terms:
