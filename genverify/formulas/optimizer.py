@@ -165,7 +165,9 @@ class RuleLaw:
         """Hyperparameter → its own value, then others worth drawing, where the code takes it."""
         own, claimed = self._own, self._claims
         takes = {self.about.canonical(name) for name in self.convention.arguments}
-        takes |= {one for name, parts in self.about.tuples.items() if name in self.convention.arguments for one in parts}
+        takes |= {
+            one for name, parts in self.about.tuples.items() if name in self.convention.arguments for one in parts
+        }
         found = {}
         for one in self.about.hypers:
             if one.name in takes and one.name not in claimed and one.name not in self.about.implied and one.trials:

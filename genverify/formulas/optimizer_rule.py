@@ -98,6 +98,11 @@ class Rule:
         build: (axis → value, flags) → recurrence.
         implied: Flags that the name itself switches on (`amsgrad`), under their canonical names.
         legal: Which values may stand together.
+        tuples: Arguments that hold several hyperparameters in a tuple → their names.
+        decaying: Hyperparameters that move the parameters without a gradient.
+        elementwise: Whether no entry of a parameter influences another.
+        wants: What its implementations must be fed: "" (any gradients), "matrices", "sparse" (rows), "closure" (two
+            gradients a step, the second where the first has led), or "iterates" (a function to minimise).
     """
 
     name: str
@@ -109,6 +114,10 @@ class Rule:
     aliases: tuple[str, ...] = ()
     implied: Mapping[str, Any] = field(default_factory=dict)
     legal: Callable[[Mapping[str, Any]], bool] = lambda hyper: True
+    tuples: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"betas": ("beta1", "beta2")})
+    decaying: tuple[str, ...] = ("weight_decay",)
+    elementwise: bool = True
+    wants: str = ""
 
     def hyper(self, name: str) -> Hyper:
         """The hyperparameter of that canonical name; a KeyError when there is none."""

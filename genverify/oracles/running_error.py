@@ -6,16 +6,20 @@ implementation in the subject's dtype may be from that value,
     x + y:  e_x + e_y + ρ (|x| + |y|)              x · y:  |x| e_y + |y| e_x + e_x e_y + ρ |x y| + η
     x / y:  (e_x + |x / y| e_y) / (|y| - e_y) + ρ |x / y| + η          √x:  √(x + e_x) - √(x - e_x)₊ + ρ √x
 
-with ρ = K (u + u₆₄): K roundings of the subject's dtype for each operation of the formula, since code may order it
+(a product with an exact zero is an exact zero), with ρ = K (u + u₆₄): K roundings of the subject's dtype for each operation of the formula, since code may order it
 differently (γ_K of Higham 2002, lemma 3.1, to first order; the oracle's own float64 rounding is the second term), and
 η = K times the spacing of subnormal numbers. A sum is charged for the magnitude of its terms, not of its value, so that
-`m + (1 - β)(g - m)` is as sensible as `β m + (1 - β) g`. Where a radius is not finite nothing is claimed.
+`m + (1 - β)(g - m)` is as sensible as `β m + (1 - β) g`. Where a radius is not finite nothing is claimed; where a sign
+is not settled by its radius, both sides of a case are within the result's radius.
+
+Hyperparameters, and what is made of them alone, are numbers of float32 at least: 0.999 in bfloat16 is 1.
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002, section 3.3 (running error analysis).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,10 +57,18 @@ class Ball:
 
     @classmethod
     def rounded(cls, value: Tensor | float, dtype: torch.dtype) -> Ball:
-        """A constant that an implementation may have rounded once to its dtype."""
+        """A constant that an implementation may have rounded once to its dtype, or to float32 if that is finer."""
+        if unit_roundoff(dtype) > unit_roundoff(torch.float32):
+            dtype = torch.float32
         ball = cls.exact(value, dtype)
         ball.radius = unit_roundoff(dtype) * ball.value.abs()
         return ball
+
+    def like(self, value: Tensor, radius: Tensor, *others: Ball | Tensor | float) -> Ball:
+        """A value and radius, in the coarsest arithmetic among those of self and others."""
+        balls = [one for one in others if isinstance(one, Ball)]
+        rho, eta = max([self.rho, *(b.rho for b in balls)]), max([self.eta, *(b.eta for b in balls)])
+        return Ball(value, radius, rho, eta)
 
     def _of(self, value: Tensor, radius: Tensor) -> Ball:
         return Ball(value, radius, self.rho, self.eta)
@@ -70,8 +82,9 @@ class Ball:
 
     def __add__(self, other: Ball | Tensor | float) -> Ball:
         if isinstance(other, Ball):
-            magnitude, radius = self.value.abs() + other.value.abs(), self.radius + other.radius
-            return self._of(self.value + other.value, radius + self.rho * magnitude)
+            found = self.like(self.value + other.value, self.radius + other.radius, other)
+            found.radius = found.radius + found.rho * (self.value.abs() + other.value.abs())
+            return found
         magnitude = self.value.abs() + abs(other)
         return self._of(self.value + other, self.radius + self.rho * magnitude)
 
@@ -84,23 +97,32 @@ class Ball:
         return (-self) + other
 
     def __mul__(self, other: Ball | Tensor | float) -> Ball:
-        value = self.value * (other.value if isinstance(other, Ball) else other)
         if isinstance(other, Ball):
-            radius = self.value.abs() * other.radius + self.radius * (other.value.abs() + other.radius)
-        else:
-            radius = self.radius * abs(other)
-        return self._of(value, radius + self.rho * value.abs() + self.eta)
+            found = self.like(self.value * other.value, self.radius, other)
+            error = self.value.abs() * other.radius + self.radius * (other.value.abs() + other.radius)
+            rounded = error + found.rho * found.value.abs() + found.eta
+            found.radius = torch.where(self.vanishes() | other.vanishes(), 0.0, rounded)
+            return found
+        value = self.value * other
+        radius = self.radius * abs(other) + self.rho * value.abs() + self.eta
+        return self._of(value, torch.where(self.vanishes(), 0.0, radius))
 
     __rmul__ = __mul__
+
+    def vanishes(self) -> Tensor:
+        """Where it is zero in any arithmetic."""
+        return (self.value == 0) & (self.radius == 0)
 
     def __truediv__(self, other: Ball | Tensor | float) -> Ball:
         if not isinstance(other, Ball):
             value = self.value / other
             return self._of(value, self.radius / abs(other) + self.rho * value.abs() + self.eta)
-        value = self.value / other.value
+        found = self.like(self.value / other.value, self.radius, other)
         room = (other.value.abs() - other.radius).clamp_min(0.0)
-        radius = (self.radius + value.abs() * other.radius) / room
-        return self._of(value, radius + self.rho * value.abs() + self.eta)
+        radius = (self.radius + found.value.abs() * other.radius) / room
+        rounded = radius + found.rho * found.value.abs() + found.eta
+        found.radius = torch.where(self.vanishes() & (room > 0), 0.0, rounded)
+        return found
 
     def __rtruediv__(self, other: Tensor | float) -> Ball:
         one = torch.as_tensor(other, dtype=torch.float64)
@@ -110,10 +132,19 @@ class Ball:
         if isinstance(exponent, (int, float)) and exponent == 2:
             return self * self
         n = exponent.value if isinstance(exponent, Ball) else exponent
-        value = self.value**n
+        found = self.like(self.value**n, self.radius, exponent)
         # |b|^n changes relatively by n e_b / |b|, and n multiplications round n times.
         relative = torch.where(self.value == 0, torch.zeros_like(self.value), self.radius / self.value.abs())
-        return self._of(value, value.abs() * (abs(n) * (relative + self.rho) + self.rho) + self.eta)
+        change = abs(n) * (relative + found.rho) + found.rho
+        if isinstance(exponent, Ball):  # and by |log b| e_n
+            change = change + torch.where(exponent.radius > 0, self.value.abs().log().abs() * exponent.radius, 0.0)
+        found.radius = found.value.abs() * change + found.eta
+        return found
+
+    def __rpow__(self, base: Tensor | float) -> Ball:
+        """A number to a power that is itself uncertain: the power's error counts |log base| times."""
+        one = torch.as_tensor(base, dtype=torch.float64)
+        return self._of(one, torch.zeros_like(one)) ** self
 
     def sqrt(self) -> Ball:
         """The root; nothing is claimed where cancellation may have made the argument negative."""
@@ -124,27 +155,69 @@ class Ball:
         return self._of(value, torch.where(cancelled, math.inf, radius))
 
 
-def _maximum(*balls: Ball | float) -> Ball:
-    (first, second) = balls
-    if not isinstance(first, Ball):
-        first, second = second, first
-    assert isinstance(first, Ball)
-    other = second if isinstance(second, Ball) else first._constant(second)
-    value, radius = torch.maximum(first.value, other.value), torch.maximum(first.radius, other.radius)
-    return Ball(value, radius, first.rho, first.eta)
+def _extremum(choose: Callable[[Tensor, Tensor], Tensor], one: Ball | float, other: Ball | float) -> Ball:
+    first, second = (one, other) if isinstance(one, Ball) else (other, one)
+    assert isinstance(first, Ball), "of two numbers SymPy takes the greater itself"
+    second = second if isinstance(second, Ball) else first._constant(second)
+    value = choose(first.value, second.value)
+    return first.like(value, torch.maximum(first.radius, second.radius), second)
+
+
+def _maximum(*balls: Ball | float) -> Ball | float:
+    return functools.reduce(lambda a, b: _extremum(torch.maximum, a, b), balls)
+
+
+def _minimum(*balls: Ball | float) -> Ball | float:
+    return functools.reduce(lambda a, b: _extremum(torch.minimum, a, b), balls)
 
 
 def _absolute(ball: Ball) -> Ball:
-    return Ball(ball.value.abs(), ball.radius, ball.rho, ball.eta)
+    return ball._of(ball.value.abs(), ball.radius)
 
 
-def _at_first(t: Tensor, first: Ball, later: Ball) -> Ball:
+def _sign(ball: Ball) -> Ball:
+    """-1, 0 or 1; all three are within the radius where the sign is not settled."""
+    value = ball.value.sign()
+    settled = (ball.value.abs() > ball.radius) | ball.vanishes()
+    return ball._of(value, torch.where(settled, 0.0, 1.0 + value.abs()))
+
+
+def _at_first(t: Ball, first: Ball, later: Ball) -> Ball:
     """`first` in the elements whose step count is 1, `later` in the others."""
-    now = t == 1
-    value = torch.where(now, first.value, later.value)
-    return Ball(value, torch.where(now, first.radius, later.radius), first.rho, first.eta)
+    return _either(t.value == 1, torch.ones_like(t.value, dtype=torch.bool), first, later)
+
+
+def _if_positive(ball: Ball, then: Ball | float, otherwise: Ball | float) -> Ball:
+    """`then` where the ball is > 0, `otherwise` where it is ≤ 0, and both where that is not settled."""
+    settled = (ball.value.abs() > ball.radius) | ball.vanishes()
+    return _either(ball.value > 0, settled, then, otherwise, ball)
+
+
+def _either(
+    choice: Tensor, settled: Tensor, then: Ball | float, otherwise: Ball | float, like: Ball | None = None
+) -> Ball:
+    model = next(one for one in (then, otherwise, like) if isinstance(one, Ball))
+    one, other = (x if isinstance(x, Ball) else model._constant(x) for x in (then, otherwise))
+    value = torch.where(choice, one.value, other.value)
+    radius = torch.where(choice, one.radius, other.radius)
+    both = (one.value - other.value).abs() + torch.maximum(one.radius, other.radius)
+    return one.like(value, torch.where(settled, radius, both), other)
+
+
+def _single(ball: Ball) -> Ball:
+    """What is held as a float32 number, whatever the dtype of the parameters."""
+    return ball._of(ball.value, ball.radius + unit_roundoff(torch.float32) * (ball.value.abs() + ball.radius))
 
 
 def running_error_arithmetic() -> Mapping[str, Callable[..., Any]]:
     """The functions that a recurrence is compiled with to run on balls."""
-    return {"sqrt": Ball.sqrt, "Max": _maximum, "Abs": _absolute, "at_first": _at_first}
+    return {
+        "sqrt": Ball.sqrt,
+        "Max": _maximum,
+        "Min": _minimum,
+        "Abs": _absolute,
+        "sign": _sign,
+        "at_first": _at_first,
+        "if_positive": _if_positive,
+        "single": _single,
+    }
