@@ -41,14 +41,36 @@ class HeldParameters:
     def __init__(self, parameters: Sequence[Tensor], build: Callable[[list[nn.Parameter]], Any]) -> None:
         self.parameters: list[nn.Parameter] = [nn.Parameter(p) for p in parameters]
         self.optimizer = build(self.parameters)
+        self.feeding = _feeding(self.optimizer)
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Sets each parameter's gradient, laid out in memory as autograd lays it out, and steps."""
+        """Sets each parameter's gradient, and steps; where it asks for gradients again, it gets the same ones."""
+        self.put(gradients)
+        if self.feeding == "step":
+            self.optimizer.step()
+        else:
+            self.ask(lambda: self._again(gradients))
+
+    def ask(self, evaluate: Callable[[], Tensor]) -> None:
+        """One step of an optimizer that has the gradients evaluated, perhaps several times."""
+        if self.feeding == "two calls":
+            self.optimizer.first_step()
+            evaluate()
+            self.optimizer.second_step()
+        else:
+            self.optimizer.step(evaluate)
+
+    def put(self, gradients: Sequence[Tensor | None]) -> None:
+        """Sets each parameter's gradient, laid out in memory as autograd lays it out."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            if gradient is not None and gradient.stride() != parameter.stride():
+            dense = gradient is not None and gradient.layout is torch.strided
+            if gradient is not None and dense and gradient.stride() != parameter.stride():
                 gradient = torch.empty_like(parameter).copy_(gradient)
             parameter.grad = gradient
-        self.optimizer.step()
+
+    def _again(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        self.put([None if g is None else g.clone() for g in gradients])
+        return torch.zeros(())
 
     def set_rate(self, rate: float) -> None:
         """Does what a scheduler does: writes the learning rate into the groups."""
@@ -59,6 +81,14 @@ class HeldParameters:
         """The tensors of its state."""
         yield from _tensors(getattr(self.optimizer, "state", None), 3)
         yield from _tensors({k: v for k, v in _attributes(self.optimizer).items() if k not in _OWN}, 2)
+
+
+def _feeding(optimizer: object) -> str:
+    """How an optimizer gets its gradients: they are there ("step"), from a closure, or between two calls."""
+    if callable(getattr(optimizer, "first_step", None)) and callable(getattr(optimizer, "second_step", None)):
+        return "two calls"
+    required, _, _ = signature_of(getattr(optimizer, "step", None))
+    return "closure" if "closure" in required else "step"
 
 
 _OWN = {"state", "param_groups", "params", "parameters", "defaults"}
@@ -136,7 +166,7 @@ def _steps(f: object) -> bool:
     if inspect.isclass(f) or inspect.isfunction(f) or not callable(getattr(f, "step", None)):
         return False
     required, _, _ = signature_of(getattr(f, "step"))  # noqa: B009 - f is anything
-    return isinstance(f, torch.optim.Optimizer) or not required
+    return isinstance(f, torch.optim.Optimizer) or not {*required} - {"closure"}
 
 
 def _is_factory(f: object) -> bool:

@@ -15,7 +15,7 @@ from genverify.subjects.optimizer import Optimizer
 from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive, start
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
 
-__all__ = ["refused", "shown"]
+__all__ = ["judge_against_rule", "judged_against_rule", "refused", "shown"]
 
 _SOURCE = "the rule's own: genverify explain optimizer.<rule>"
 
@@ -45,8 +45,11 @@ def judge_against_rule(subject: Optimizer, case: Case) -> Judgement:
     declined = refused(subject, case)
     if declined is not None:
         return declined
-    stream = Stream.of(case)
-    trajectory = drive(subject, stream, case["options"])
+    return judged_against_rule(subject, case, drive(subject, Stream.of(case), case["options"]))
+
+
+def judged_against_rule(subject: Optimizer, case: Case, trajectory: Trajectory) -> Judgement:
+    """Compares each increment of a trajectory with the rule's."""
     assert subject.law is not None
     found: Finding = subject.law.judge(trajectory, case["options"])
     if found.standing == "accepted":

@@ -133,6 +133,13 @@ class RuleLaw:
         """Where the rule comes from."""
         return self.about.source
 
+    @property
+    def partition(self) -> str:
+        """What the rule mixes: single "entries", whole "tensors", or the rows and columns of "matrices"."""
+        if self.about.wants == "matrices":
+            return "matrices"
+        return "entries" if self.about.elementwise else "tensors"
+
     @cached_property
     def _own(self) -> Mapping[str, Any]:
         """What the implementation uses when nobody tells it otherwise, under the rule's names."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from genverify.strategies.registry import draws_cases
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
+from genverify.subjects.optimizer_objectives import Landscape
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -29,6 +30,13 @@ _PROFILES = ((1.0, 1.0, 1.0, 1.0), (1.0, -0.5, 2.0, 0.75), (1.0, 1e-8, -3.0, 1e-
 _STARTS = ((0.0, 0.0), (1.0, 0.0), (1.0, -2.0), (0.5, 100.0))
 _PATTERNS = ("free", "constant", "alternating", "shrinking", "burst", "sparse", "growing")
 _SHORT = 5
+# Steps of a long trajectory; from which budget on; and how its fifteen numbers are cut into parameters.
+_LONG, _SETTLED = 1_000, 200
+_PARTITIONS = {
+    "entries": ((15,),),
+    "tensors": ((4,), (2,), (3,), *[(1,)] * 6),
+    "matrices": ((3, 3), (2, 3)),
+}
 
 
 def _factors(pattern: str, steps: int, rate: float) -> Tensor:
@@ -142,6 +150,24 @@ def _composite(subject: Any, longest: int, **rest: Any) -> SearchStrategy[Case]:
 def trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
     """Parameters of several shapes, streams short and long, options that the implementation leaves free."""
     return _composite(subject, run.budget.steps)
+
+
+@draws_cases("optimizer", "long")
+def long_trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """The landscape's fifteen numbers in each dtype: nothing is drawn, and nothing shrinks."""
+    from hypothesis import strategies as st
+
+    steps = 100 if run.budget.steps < _SETTLED else _LONG
+    start = Landscape.start()
+    shapes = _PARTITIONS[subject.law.partition]
+    sizes = [torch.Size(shape).numel() for shape in shapes]
+
+    def case(dtype: torch.dtype) -> Case:
+        parts = zip(start.split(sizes), shapes, strict=True)
+        parameters = [part.reshape(shape).to(dtype) for part, shape in parts]
+        return Case(values={"parameters": parameters, "steps": steps, "options": {}})
+
+    return st.sampled_from((torch.float64, torch.float32, torch.bfloat16)).map(case)
 
 
 @draws_cases("optimizer", "first")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,22 +13,25 @@ from genverify.errors import UsageError
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.optimizer import Optimizer, Session
+from genverify.subjects.optimizer_objectives import Landscape
 
-__all__ = ["Finding", "Stream", "Trajectory", "drive", "start"]
+__all__ = ["Finding", "Stream", "Trajectory", "drive", "pursue", "start"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """Starting points and the gradients that arrive, whatever the parameters do (open loop).
+    """Starting points and the gradients that arrive.
 
     Shapes: parameter i of any shape s_i; `gradients[i]` [T, *s_i]; `present[i]` [T], false where the gradient is None;
-    `rates` [T], factors of the learning rate.
+    `rates` [T], factors of the learning rate. In a `sparse` stream gradients arrive as sparse tensors of rows, and
+    `present[i]` [T, rows] says which.
     """
 
     parameters: tuple[Tensor, ...]
     gradients: tuple[Tensor, ...]
     present: tuple[Tensor, ...]
     rates: Tensor
+    sparse: bool = False
 
     @classmethod
     def of(cls, case: Case) -> Stream:
@@ -45,8 +48,12 @@ class Stream:
             else tuple(torch.ones(steps, dtype=torch.bool) for _ in gradients)
         )
         rates = case["rates"] if "rates" in case else torch.ones(steps, dtype=torch.float64)
+        sparse = bool(case["sparse"]) if "sparse" in case else False
         fits = len(parameters) == len(gradients) == len(present) and all(
-            g.shape == (steps, *p.shape) and g.dtype == p.dtype and p.is_floating_point() and m.shape == (steps,)
+            g.shape == (steps, *p.shape)
+            and g.dtype == p.dtype
+            and p.is_floating_point()
+            and m.shape == (steps, *p.shape[: int(sparse)])
             for p, g, m in zip(parameters, gradients, present, strict=False)
         )
         if not parameters or not fits or not all(bool(torch.isfinite(x).all()) for x in (*parameters, *gradients)):
@@ -55,7 +62,7 @@ class Stream:
                 expected="for each floating parameter p finite gradients [T, *p.shape] of its dtype",
                 do="let the strategy draw it, or copy the replay token whole",
             )
-        return cls(parameters=parameters, gradients=gradients, present=present, rates=rates)
+        return cls(parameters=parameters, gradients=gradients, present=present, rates=rates, sparse=sparse)
 
     @property
     def steps(self) -> int:
@@ -64,20 +71,25 @@ class Stream:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the parameters."""
-        return self.parameters[0].dtype
+        """The dtype of the parameters; the narrowest of them where they differ."""
+        return max((p.dtype for p in self.parameters), key=lambda dtype: torch.finfo(dtype).eps)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the parameters."""
+        return tuple(tuple(p.shape) for p in self.parameters)
 
     def at(self, k: int) -> list[Tensor | None]:
         """The gradients that arrive at step k (from 0)."""
         pairs = zip(self.gradients, self.present, strict=True)
+        if self.sparse:
+            return [_sparse_rows(g[k], m[k]) for g, m in pairs]
         return [g[k].clone() if bool(m[k]) else None for g, m in pairs]
 
     def only(self, index: int) -> Stream:
         """The stream of one parameter alone."""
         i = slice(index, index + 1)
-        return Stream(
-            parameters=self.parameters[i], gradients=self.gradients[i], present=self.present[i], rates=self.rates
-        )
+        return replace(self, parameters=self.parameters[i], gradients=self.gradients[i], present=self.present[i])
 
     def where(self, flat: int) -> str:
         """How a reader finds the flat element of that number."""
@@ -91,15 +103,24 @@ class Stream:
     def flat_gradients(self) -> Tensor:
         """The gradients as [T, n] in float64; 0 where absent."""
         parts = [
-            (g * m.reshape(-1, *[1] * (g.dim() - 1))).reshape(self.steps, -1)
-            for g, m in zip(self.gradients, self.present, strict=True)
+            (g.to(torch.float64) * m.reshape(*m.shape, *[1] * (g.dim() - m.dim()))).reshape(self.steps, p.numel())
+            for p, g, m in zip(self.parameters, self.gradients, self.present, strict=True)
         ]
-        return torch.cat(parts, dim=1).to(torch.float64)
+        return torch.cat(parts, dim=1)
 
     def flat_present(self) -> Tensor:
         """Which gradients are present, as [T, n]."""
-        pairs = zip(self.parameters, self.present, strict=True)
-        return torch.cat([m[:, None].expand(-1, p.numel()) for p, m in pairs], dim=1)
+        parts = [
+            m.reshape(*m.shape, *[1] * (1 + p.dim() - m.dim())).expand(-1, *p.shape).reshape(self.steps, p.numel())
+            for p, m in zip(self.parameters, self.present, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
+
+def _sparse_rows(gradient: Tensor, present: Tensor) -> Tensor:
+    """The rows that are present, as a sparse tensor."""
+    rows = present.nonzero().T
+    return torch.sparse_coo_tensor(rows, gradient[rows[0]].clone(), gradient.shape, check_invariants=True).coalesce()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +176,10 @@ def start(subject: Optimizer, parameters: Sequence[Tensor], arguments: Mapping[s
     """The implementation at work on copies of these parameters."""
     assert subject.convention is not None, "the subject is prepared before it is judged"
     with subject_code():
-        return subject.convention.start([p.detach().clone() for p in parameters], arguments)
+        session = subject.convention.start([p.detach().clone() for p in parameters], arguments)
+        if "always_closure" in subject.convention.capabilities:
+            session.feeding = "closure"  # type: ignore[attr-defined]
+        return session
 
 
 def drive(subject: Optimizer, stream: Stream, options: Mapping[str, Any] | None = None) -> Trajectory:
@@ -174,19 +198,49 @@ def continued(
     steady = bool((stream.rates == 1).all())
     changed = False
     for k in range(first, stream.steps if last is None else last):
-        gradients = stream.at(k)
-        given = [None if g is None else g.clone() for g in gradients]
+        given = stream.at(k)
         with subject_code():
             if not steady:
                 session.set_rate(rate * float(stream.rates[k]))  # type: ignore[attr-defined]
             session.step(given)
             observed.append(_flat(session.parameters))
-        changed = changed or any(
-            a is not None and b is not None and not torch.equal(a, b) for a, b in zip(given, gradients, strict=True)
-        )
+        changed = changed or (not stream.sparse and _changed(given, stream, k))
     return Trajectory(
         stream=stream, observed=torch.stack(observed), gradients_changed=changed, narrow=_narrowest(session, stream)
     )
+
+
+def _changed(given: Sequence[Tensor | None], stream: Stream, k: int) -> bool:
+    return any(g is not None and not torch.equal(g, own[k]) for g, own in zip(given, stream.gradients, strict=True))
+
+
+def pursue(
+    subject: Optimizer, parameters: Sequence[Tensor], steps: int, options: Mapping[str, Any] | None = None
+) -> Trajectory:
+    """Drives the implementation in closed loop: each gradient is the landscape's, where the parameters stand.
+
+    Shapes: the parameters have `ENTRIES` entries together.
+    """
+    assert subject.law is not None
+    session = start(subject, parameters, subject.law.arguments(options or {}))
+    landscape, sizes = Landscape(steps), [p.numel() for p in parameters]
+    observed, slopes = [_flat(session.parameters)], []
+    for k in range(steps):
+        slope = landscape.slope(k, observed[-1])
+        parts = zip(slope.split(sizes), parameters, strict=True)
+        given = [part.reshape(p.shape).to(p.dtype, copy=True) for part, p in parts]
+        slopes.append(torch.cat([g.reshape(-1).to(torch.float64) for g in given]))
+        with subject_code():
+            session.step(given)
+            observed.append(_flat(session.parameters))
+    pairs = zip(torch.stack(slopes).split(sizes, dim=1), parameters, strict=True)
+    stream = Stream(
+        parameters=tuple(parameters),
+        gradients=tuple(part.reshape(steps, *p.shape).to(p.dtype) for part, p in pairs),
+        present=tuple(torch.ones(steps, dtype=torch.bool) for _ in parameters),
+        rates=torch.ones(steps, dtype=torch.float64),
+    )
+    return Trajectory(stream=stream, observed=torch.stack(observed), narrow=_narrowest(session, stream))
 
 
 def _flat(parameters: Sequence[Tensor]) -> Tensor:
