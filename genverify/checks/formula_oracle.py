@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -44,6 +45,9 @@ def oracle_of(
         if argument.role in (Role.SIZE, Role.STEP):
             continue
         value = _given(argument, forms.get(argument.name), case, made)
+        bound = forms.get(argument.name)
+        if bound is not None and value is bound.default and isinstance(value, torch.Tensor) and value.dim():
+            value = _kept(subject, bound, value, case)
         if isinstance(value, list):
             for index, one in enumerate(value):
                 floats[f"{argument.name}[{index}]"] = one.detach().to(torch.float64)
@@ -82,6 +86,13 @@ def _given(argument: Argument, bound: Bound | None, case: Case, made: Call) -> A
     return argument.default
 
 
+def _kept(subject: Formula, bound: Bound, value: torch.Tensor, case: Case) -> torch.Tensor:
+    """A tensor that the subject has for good, with the formula's axes."""
+    layout = layout_of(subject, case)
+    arranged = arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
+    return value if arranged is None else arranged.to_formula(value, case["#sizes"])
+
+
 def output_axes(specification: Specification, layout: Layout, output: int) -> tuple[str, ...]:
     """The axes of a result before the dialect's reductions."""
     words = specification.output.split("|")
@@ -115,12 +126,9 @@ def fitted(
     """A result in the oracle's shape, or None when it does not fit: sizes of one apart, or as `shapes` declares it."""
     assert subject.specification is not None
     layout, sizes = layout_of(subject, case), case["#sizes"]
-    axes = tuple(
-        axis
-        for axis in output_axes(subject.specification, layout, output)
-        if dialect.reductions.get(axis, "none") == "none"
-    )
-    declared = arrangement(subject, "return", axes, layout)
+    reduced = tuple(axis for axis, how in dialect.reductions.items() if how != "none")
+    axes = tuple(axis for axis in output_axes(subject.specification, layout, output) if axis not in reduced)
+    declared = arrangement(subject, "return", axes, replace(layout, drop=(*layout.drop, *reduced)))
     if declared is not None:
         return declared.to_formula(got, sizes) if tuple(got.shape) == declared.shape(sizes) else None
     if _squeezed(tuple(got.shape)) == _squeezed(shape):

@@ -87,7 +87,10 @@ def introduce(subject: Formula) -> Formula:
         )  # fmt: skip
     specification = find_formula(subject.like)
     examine(subject, specification)
-    found = match(subject.f, specification, subject.arguments, subject.fixed, options=tuple(subject.options), held=True)
+    found = match(
+        subject.f, specification, subject.arguments, subject.fixed, options=tuple(subject.options), held=True,
+        mode=subject.mode,
+    )  # fmt: skip
     known = replace(
         subject, specification=specification, match=found, memory={}, options=with_defaults(subject.f, subject.options)
     )

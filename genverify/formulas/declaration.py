@@ -97,7 +97,7 @@ def examine_match(subject: Formula) -> None:
             for layout in subject.layouts():
                 arrangement(subject, name, layout.axes(names[name].argument), layout)
     for one in subject.match.bound:
-        if one.place is Place.HELD:
+        if one.place is Place.HELD and isinstance(subject.f, nn.Module):
             _held(subject, one.parameter)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from genverify.errors import UsageError, nearest
 from genverify.formulas.pairing import Meaning, by_names
 from genverify.formulas.parameters import Parameter, Taken, taken_by
+from genverify.formulas.possessions import exemplar, with_anatomy, with_fixed, with_held, with_kept
 from genverify.subjects.formula import Bound, Match, Place
 from genverify.subjects.specification import Role, Specification
 
@@ -23,10 +24,12 @@ def match(
     options: Sequence[str] = (),
     *,
     held: bool = False,
+    mode: str = "",
 ) -> Match:
     """The subject's parameters matched to the formula's arguments.
 
-    What `options` names gets its values elsewhere; with `held`, a module's own tensors may be arguments, too.
+    What `options` names gets its values elsewhere; with `held`, what a subject has for good (the tensors of a module,
+    its stride) may stand for arguments, too; `mode` is that in which a module will be called.
 
     Raises:
         UsageError: A parameter is not understood, two mean the same, or the formula lacks one; the message says which.
@@ -50,8 +53,21 @@ def match(
     rest = [one.name for one in taken.parameters if one.name not in explicit]
     claimed = {argument.name for argument, _ in explicit.values()}
     read = {name: one for name, one in by_names(rest, specification).items() if one[0].name not in claimed}
-    meant = {**read, **explicit}
-    taken = _with_held(taken, meant, specification)
+    flags = {
+        one.name for one in taken.parameters
+        if one.place is Place.CONSTRUCTOR and isinstance(one.default, bool)
+        and one.name in read and read[one.name][0].role is Role.VALUE
+    }  # fmt: skip
+    # Whether there is a bias, and not the bias itself: such a flag keeps its default.
+    taken = replace(taken, parameters=tuple(one for one in taken.parameters if one.name not in flags))
+    meant = {**{name: one for name, one in read.items() if name not in flags}, **explicit}
+    if not held:
+        return _assemble(taken, meant, specification)
+    taken = with_fixed(taken, meant, specification, fixed)
+    instance = exemplar(f, taken, meant, specification, fixed)
+    taken = with_anatomy(taken, meant, specification, instance, f, mode)
+    taken = with_held(taken, meant, specification, instance)
+    taken = with_kept(taken, meant, specification, f)
     return _assemble(taken, meant, specification)
 
 
@@ -90,20 +106,6 @@ def _in_order(
         unnamed = tuple(Parameter(name=f"#{i}", keyword=False) for i in range(len(roles)))
         taken = Taken(parameters=unnamed, order=tuple(one.name for one in unnamed))
     return {one.name: role for one, role in zip(taken.parameters, roles, strict=False)}, taken
-
-
-def _with_held(taken: Taken, meant: dict[str, Meaning], specification: Specification) -> Taken:
-    """A module's own tensors stand for the arguments that its call does not take (``weight``, ``bias``)."""
-    if not taken.held:
-        return taken
-    covered = {argument.name for argument, _ in meant.values()}
-    added = []
-    for path, one in by_names([p for p in taken.held if p not in meant], specification).items():
-        if one[0].name not in covered and one[0].role is Role.VALUE:
-            covered.add(one[0].name)
-            meant[path] = one
-            added.append(Parameter(name=path, place=Place.HELD))
-    return replace(taken, parameters=(*taken.parameters, *added))
 
 
 def _named(word: str, specification: Specification) -> Meaning:
@@ -165,7 +167,7 @@ def _assemble(taken: Taken, meant: dict[str, Meaning], specification: Specificat
 def _not_passed(taken: Taken, owner: dict[str, str], specification: Specification) -> tuple[Any, ...]:
     """The draws that the subject makes itself; everything else that the formula needs must be among the parameters."""
     missing = [a for a in specification.arguments if a.name not in owner and a.default is ...]
-    absent = [a for a in missing if a.role not in (Role.DRAW, Role.SIZE)]
+    absent = [a for a in missing if a.role not in (Role.DRAW, Role.SIZE, Role.MODE)]
     if absent:
         raise UsageError(
             given=f"parameters {', '.join(one.name for one in taken.parameters) or '(none)'}",

@@ -19,11 +19,15 @@ __all__ = ["Bound", "Formula", "Match", "Place"]
 
 
 class Place(StrEnum):
-    """Where an argument is given to the subject: in the call, when it is made, or as a tensor that the module holds."""
+    """Where an argument is given: in the call, when the subject is made, or as a tensor that the module holds.
+
+    What is KEPT is not given at all: a value that the subject has for good, such as a stride, and tells.
+    """
 
     CALL = "call"
     CONSTRUCTOR = "constructor"
     HELD = "held"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Bound:
         form: The parametrisation that its name fixes.
         place: Where it is given.
         keyword: Whether it may be passed by name.
-        default: The subject's own default, `...` when it has none.
+        default: The subject's own default, `...` when it has none; of what is kept, the value.
     """
 
     parameter: str

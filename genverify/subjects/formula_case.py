@@ -11,8 +11,8 @@ from torch import nn
 
 from genverify.subjects.case import Case
 from genverify.subjects.domains import Domain
-from genverify.subjects.formula import Formula, Place
-from genverify.subjects.formula_shapes import splits, whole
+from genverify.subjects.formula import Bound, Formula, Place
+from genverify.subjects.formula_shapes import ONE, arrangement, splits, whole
 from genverify.subjects.specification import Argument, Form, Layout, Role
 
 __all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes"]
@@ -39,10 +39,22 @@ def axis_sizes(subject: Formula, layout: Layout) -> dict[str, tuple[int, ...]]:
             for part in split.get(axis, (axis,)):
                 names[part] = subject.specification.sizes.get(part, (1, 2, 3))
     for bound in subject.match.bound if subject.match is not None else ():
+        tensor = bound.default if bound.place is Place.KEPT else None
         if bound.place is Place.HELD and isinstance(subject.f, nn.Module):
-            shape = held_tensor(subject.f, bound.parameter).shape
-            names.update({axis: (size,) for axis, size in zip(layout.axes(bound.argument), shape, strict=True)})
+            tensor = held_tensor(subject.f, bound.parameter)
+        if isinstance(tensor, torch.Tensor):
+            names.update(_sizes_of(subject, bound, tensor, layout))
     return names
+
+
+def _sizes_of(subject: Formula, bound: Bound, tensor: torch.Tensor, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """The axes of a tensor that the subject has for good; it may have them in an order of its own."""
+    axes = layout.axes(bound.argument)
+    arranged = arrangement(subject, bound.parameter, axes, layout)
+    own = axes if arranged is None else arranged.subject
+    if len(own) != tensor.dim():
+        return {}
+    return {axis: (size,) for axis, size in zip(own, tensor.shape, strict=True) if axis != ONE}
 
 
 def held_tensor(module: nn.Module, path: str) -> torch.Tensor:
@@ -51,8 +63,16 @@ def held_tensor(module: nn.Module, path: str) -> torch.Tensor:
 
 
 def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
-    """(argument, the subject's parametrisation, whether its own default may be left) for everything it is given."""
-    return [(one.argument, one.form, one.default is not ...) for one in subject.match.bound]
+    """(argument, the subject's parametrisation, whether its own default may be left) for everything it is given.
+
+    Options come first, since sizes may follow from them.
+    """
+    given = [one for one in subject.match.bound if one.place is not Place.KEPT]
+    given.sort(key=lambda one: one.argument.role is not Role.OPTION)
+    forms = [(one.argument, one.form, one.default is not ...) for one in given]
+    if isinstance(subject, Formula) and subject.specification is not None:  # a mode is given by putting a module in it
+        forms += [(one, one.forms[0], False) for one in subject.specification.arguments if one.role is Role.MODE]
+    return forms
 
 
 def build(
@@ -74,8 +94,11 @@ def build(
     """
     values: dict[str, object] = {}
     sizes = whole(sizes, splits(subject, layout)) if isinstance(subject, Formula) else dict(sizes)
+    settled = False
     for argument, form, optional in _forms(subject):
-        if optional and leave(argument.name):
+        if argument.role is not Role.OPTION and not settled:
+            sizes, settled = _settled(subject, sizes, values), True
+        if optional and argument.role is not Role.SIZE and leave(argument.name):
             continue
         if argument.role is Role.SIZE:
             values[argument.name] = sizes[argument.axes]
@@ -91,6 +114,21 @@ def build(
     if combination:
         values["#options"] = combination
     return Case(values=values, seed=seed)
+
+
+def _settled(subject: Any, sizes: dict[str, int], values: Mapping[str, Any]) -> dict[str, int]:  # noqa: ANN401
+    """The sizes that are legal with the options drawn so far."""
+    specification = getattr(subject, "specification", None)
+    if getattr(specification, "settle", None) is None:
+        return sizes
+    assert specification is not None
+    known = {one.name: one.default for one in specification.arguments if one.role is Role.OPTION}
+    for bound in subject.match.bound:
+        if bound.argument.role is Role.SIZE:
+            known[bound.argument.name] = sizes[bound.argument.axes]
+        elif bound.argument.role is Role.OPTION and bound.default is not ...:
+            known[bound.argument.name] = bound.default
+    return {**sizes, **specification.settle(sizes, {**known, **values})}
 
 
 def legal_sizes(subject: Formula, sizes: Mapping[str, int]) -> bool:
@@ -119,8 +157,9 @@ def probes(subject: Formula, layout: Layout, dtype: torch.dtype, combination: in
     made = []
     for index, (first, rest) in enumerate(_PROBE_SIZES):
         sizes = {}
-        for position, (axis, known) in enumerate(allowed.items()):
-            wanted = first if axis == "batch" else rest + max(0, position - 1)
+        others = [axis for axis in allowed if axis != "batch"]
+        for axis, known in allowed.items():
+            wanted = first if axis == "batch" else rest + others.index(axis)
             sizes[axis] = min(known, key=lambda size: (abs(size - wanted), -size))
         if not legal_sizes(subject, whole(sizes, splits(subject, layout))):
             continue

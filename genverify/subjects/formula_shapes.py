@@ -77,6 +77,10 @@ def arrangement(subject: Formula, parameter: str, axes: tuple[str, ...], layout:
         UsageError: The declared axes are no arrangement of the formula's.
     """
     declared = getattr(subject, "shapes", {}).get(parameter)
+    if declared is None and layout.shapes:
+        bound = subject.match.bound if subject.match is not None else ()
+        names = {one.parameter: one.argument.name for one in bound}
+        declared = layout.shapes.get(names.get(parameter, parameter))
     if declared is None:
         return None
     made = Arrangement(formula=axes, subject=tuple(axis for axis in declared.split() if axis not in layout.drop))

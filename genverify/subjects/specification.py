@@ -37,7 +37,8 @@ class Role(StrEnum):
     """What an argument is to the formula.
 
     A SIZE is the size of the axis that it names, for constructors such as ``Linear(in_features, out_features)``; a STEP
-    is the small number of an approximation, which the oracle, being the limit, does not take.
+    is the small number of an approximation, which the oracle, being the limit, does not take; a MODE is the word
+    "train" or "eval" for each call along the axis ``call``, which the oracle is told and a module is put in.
     """
 
     VALUE = "value"
@@ -46,6 +47,7 @@ class Role(StrEnum):
     OPTION = "option"
     SIZE = "size"
     STEP = "step"
+    MODE = "mode"
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401
@@ -107,11 +109,14 @@ class Layout:
         name: In words.
         drop: Axes that no argument has.
         shared: Arguments that are given once for the whole batch.
+        shapes: Argument (or ``"return"``) → the axes in which the subject takes it, as in `Formula.shapes`: a weight
+            that is kept as [in, out], say. Tried when an earlier layout is refused or gives other values.
     """
 
     name: str
     drop: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
+    shapes: Mapping[str, str] = field(default_factory=dict)
 
     def axes(self, argument: Argument) -> tuple[str, ...]:
         """The axes of an argument in this layout."""
@@ -157,11 +162,18 @@ class Specification:
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
         constraints: What must hold between the values of several arguments.
+        settle: (Axis sizes as drawn, options and sizes that the subject is given, by name) → the sizes that are legal
+            with these: channels for a number of groups, an image that is not smaller than the kernel.
+        anatomy: (Module, whether it trains) → argument to the dotted path of the tensor that stands for it, or to its
+            value: for blocks that are made of layers, whose names say nothing.
         modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
-            call, the last one for the last call, the first for all that are left over; empty to leave its mode alone.
+            call, the last one for the last call, the first for all that are left over; empty to leave its mode alone,
+            or where an argument of the role MODE has them in any order.
         kinks: Whether the formula is differentiable only almost everywhere.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
+        exact: The arguments of one element (of one row, as a list, where there is an axis "class"), by place → the
+            value in mpmath, to more digits than float64 has, before any reduction; None where there is no such form.
     """
 
     name: str
@@ -179,10 +191,13 @@ class Specification:
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     constraint: Callable[[Mapping[str, int]], bool] | None = None
     constraints: tuple[Constraint, ...] = ()
+    settle: Callable[[Mapping[str, int], Mapping[str, Any]], Mapping[str, int]] | None = None
+    anatomy: Callable[[Any, bool], Mapping[str, Any]] | None = None
     modes: tuple[str, ...] = ()
     kinks: bool = False
     derivation: str = ""
     oracle_is_reference: bool = False
+    exact: Callable[..., Any] | None = None
 
     @property
     def topic(self) -> str:
