@@ -24,7 +24,8 @@ COTANGENTS = ("u", "v", "cotangent", "cotangents", "vec", "vector", "w", "grad_o
 SINGLE_POINT = Layout(name="one point at a time", drop=("batch",), shared=("x",))
 LAYOUTS = (Layout(name="a batch of points"), SINGLE_POINT)
 POINT = any_real("x", "batch event", *POINTS)
-SIZES = {"event": (2, 3, 1), "out": (2, 4, 1), "hidden": (3, 2)}
+# No batch of one: f then gives one number, and code for a single point answers it by chance.
+SIZES = {"batch": (2, 3), "event": (2, 3, 1), "out": (2, 4, 1), "hidden": (3, 2)}
 
 
 def function(axes: str, domain: Domain) -> Argument:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from genverify.formulas.calculus_arguments import LAYOUTS, POINT, function
+from genverify.formulas.calculus_arguments import LAYOUTS, POINT, SIZES, function
 from genverify.formulas.catalogue import formula, reduction
 from genverify.formulas.references import declares_reference
 from genverify.oracles import calculus, calculus_products
@@ -113,7 +113,7 @@ FINITE_DIFFERENCE_GRADIENT = formula(
         ),
         oracle=lambda x, f: calculus.gradient(f.weight, x),
         output="batch event", gradient=False, operations=64,
-        layouts=LAYOUTS, sizes={"event": (2, 3, 1), "hidden": (3, 2)}, derivation="calculus.finite_difference.order",
+        layouts=LAYOUTS, sizes=SIZES, derivation="calculus.finite_difference.order",
     )
 )  # fmt: skip
 

@@ -139,7 +139,7 @@ def _batch_jacobian(x: torch.Tensor, f: Any, *, summed: bool = False) -> Any:  #
 _derivative(
     "batch_jacobian", "J_bkj = ∂f_bk/∂x_bj: each output row by its own input row, also where rows interact",
     function("out event part", smooth_map()), oracle.jacobian, "batch out event", oracle=_batch_jacobian,
-    dialects=(_WHOSE,), sizes={**SIZES, "part": (2,), "batch": (2, 3, 4)},
+    dialects=(_WHOSE,), sizes={**SIZES, "part": (2,)},
     layouts=(Layout(name="rows that interact"), Layout(name="rows that do not interact", drop=("part",))),
     derivation="calculus.wave.derivatives",
 )  # fmt: skip
