@@ -48,6 +48,7 @@ class Domain:
         simple: The raw number towards which a failing case shrinks.
         tangent: (gradient, value) → the part of the gradient that the domain determines: of a symmetric matrix the
             symmetric part, of probabilities the part that sums to zero. Linear in the gradient.
+        interval: The open interval of all legal values, where these are single numbers and every one is legal.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Domain:
     integral: bool = False
     simple: float | int = 0.0
     tangent: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    interval: tuple[float, float] | None = None
 
     def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float | int, float | int]:
         """The range of raw numbers to draw from."""
@@ -80,7 +82,7 @@ def real(*, low: float = -2.0, high: float = 2.0, extreme: float = 1e6, narrow: 
     near = extreme if narrow is None else narrow
     return Domain(
         name="real", low=low, high=high, extreme_low=-extreme, extreme_high=extreme, narrow_low=-near,
-        narrow_high=near, make=_plain,
+        narrow_high=near, make=_plain, interval=(-math.inf, math.inf),
     )  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def positive(*, low: float = 0.25, high: float = 3.0, tiny: float = 1e-30, huge:
         name="positive", low=math.log(low), high=math.log(high),
         extreme_low=math.log(tiny), extreme_high=math.log(huge),
         narrow_low=math.log(tiny) / 4, narrow_high=math.log(huge) / 4,
-        make=lambda raw, shape, dtype: raw.exp().reshape(shape).to(dtype),
+        make=lambda raw, shape, dtype: raw.exp().reshape(shape).to(dtype), interval=(0.0, math.inf),
     )  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def unit_interval() -> Domain:
     """A number inside (0, 1), away from the ends by the logistic map of [-12, 12]."""
     return Domain(
         name="in (0, 1)", extreme_low=-12.0, extreme_high=12.0,
-        make=lambda raw, shape, dtype: torch.sigmoid(raw).reshape(shape).to(dtype),
+        make=lambda raw, shape, dtype: torch.sigmoid(raw).reshape(shape).to(dtype), interval=(0.0, 1.0),
     )  # fmt: skip
 
 
