@@ -146,7 +146,8 @@ def test_global_state_is_put_back_and_named(name):
         assert read() == before
         change()
     assert read() == before
-    assert keeper.changes == [f"{name}: changed"]
+    # beartype, on in tests, draws from Python's generator when it looks into a container.
+    assert [one for one in keeper.changes if "Python's" not in one] == [f"{name}: changed"]
 
 
 def test_torchs_random_state_is_put_back_in_silence():
