@@ -211,9 +211,9 @@ class RuleLaw:
                 passed[by_canonical[canonical]] = value
         values = self.values(options)
         for name, parts in self.about.tuples.items():
-            if isinstance(takes.get(name, ()), (tuple, list)) and name in takes:
-                if any(one in wanted and one not in by_canonical for one in parts):
-                    passed[name] = tuple(values.get(one) for one in parts)
+            in_tuple = name in takes and isinstance(takes[name], tuple | list | None)
+            if in_tuple and any(one in wanted and one not in by_canonical for one in parts):
+                passed[name] = tuple(values.get(one) for one in parts)
         return passed
 
     def judge(self, trajectory: Trajectory, options: Mapping[str, Any], *, explain: bool = True) -> Finding:

@@ -109,7 +109,7 @@ class Recurrence:
         zeros = torch.zeros_like(observed[0])
         own = steps.expand_as(gradients) if whole or shared_clock else present.to(torch.float64).cumsum(0)
         values: dict[str, Any] = {name: Ball.rounded(value, dtype) for name, value in hyper.items()}
-        values["t"], values["g"] = Ball.exact(own.clamp_min(1.0), dtype), Ball.exact(gradients, dtype)
+        values["t"], values["g"] = Ball.count(own.clamp_min(1.0), dtype), Ball.exact(gradients, dtype)
         values["theta"] = Ball.exact(observed[:-1], dtype)
         values["layout"] = layout or Layout((tuple(zeros.shape),))
         if not bool((rates == 1).all()):

@@ -6,8 +6,8 @@ implementation in the subject's dtype may be from that value,
     x + y:  e_x + e_y + ρ (|x| + |y|)              x · y:  |x| e_y + |y| e_x + e_x e_y + ρ |x y| + η
     x / y:  (e_x + |x / y| e_y) / (|y| - e_y) + ρ |x / y| + η          √x:  √(x + e_x) - √(x - e_x)₊ + ρ √x
 
-(a product with an exact zero is an exact zero), with ρ = K (u + u₆₄): K roundings of the subject's dtype for each operation of the formula, since code may order it
-differently (γ_K of Higham 2002, lemma 3.1, to first order; the oracle's own float64 rounding is the second term), and
+(a product with an exact zero is an exact zero), with ρ = K (u + u₆₄): K roundings of the subject's dtype for each
+operation of the formula, since code may order it differently (γ_K of Higham 2002, lemma 3.1, to first order; the oracle's own float64 rounding is the second term), and
 η = K times the spacing of subnormal numbers. A sum is charged for the magnitude of its terms, not of its value, so that
 `m + (1 - β)(g - m)` is as sensible as `β m + (1 - β) g`. Where a radius is not finite nothing is claimed; where a sign
 is not settled by its radius, both sides of a case are within the result's radius.
@@ -58,11 +58,15 @@ class Ball:
     @classmethod
     def rounded(cls, value: Tensor | float, dtype: torch.dtype) -> Ball:
         """A constant that an implementation may have rounded once to its dtype, or to float32 if that is finer."""
-        if unit_roundoff(dtype) > unit_roundoff(torch.float32):
-            dtype = torch.float32
+        dtype = _of_scalars(dtype)
         ball = cls.exact(value, dtype)
         ball.radius = unit_roundoff(dtype) * ball.value.abs()
         return ball
+
+    @classmethod
+    def count(cls, value: Tensor, dtype: torch.dtype) -> Ball:
+        """A number of steps: whole, and kept beside the constants."""
+        return cls.exact(value, _of_scalars(dtype))
 
     def like(self, value: Tensor, radius: Tensor, *others: Ball | Tensor | float) -> Ball:
         """A value and radius, in the coarsest arithmetic among those of self and others."""
@@ -153,6 +157,11 @@ class Ball:
         radius = torch.maximum((self.value + self.radius).sqrt() - value, value - lower) + self.rho * value
         cancelled = (self.value < self.radius) & (self.radius > 2.0**20 * self.eta)
         return self._of(value, torch.where(cancelled, math.inf, radius))
+
+
+def _of_scalars(dtype: torch.dtype) -> torch.dtype:
+    """The type in which code keeps its numbers beside tensors of `dtype`: they are Python's, or float32 at least."""
+    return torch.float32 if unit_roundoff(dtype) > unit_roundoff(torch.float32) else dtype
 
 
 def _extremum(choose: Callable[[Tensor, Tensor], Tensor], one: Ball | float, other: Ball | float) -> Ball:
