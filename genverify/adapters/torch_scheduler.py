@@ -152,8 +152,8 @@ def torch_scheduler_instance(subject: Formula) -> Formula:
     lost = [name for name, value in kept.items() if value is ...]
     if lost:
         raise UsageError(
-            given=f"an instance of {kind.__name__}, which does not keep its {lost[0]}", expected="the class,
-            or a factory",
+            given=f"an instance of {kind.__name__}, which does not keep its {lost[0]}",
+            expected="the class, or a factory",
             do="pass a function optimizer, … -> scheduler that builds it",
         )  # fmt: skip
     start = original.optimizer.param_groups[0].get("initial_lr", original.optimizer.param_groups[0]["lr"])
