@@ -204,7 +204,7 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
         try:
             return one.judge(subject, case, run)
         except SubjectRaised as raised:
-            evidence = Evidence(rung=one.rung, examined=1, message=str(raised), witness=case.rendered())
+            evidence = Evidence(rung=one.rung, examined=1, message=str(raised), witness=_witness(subject, case))
             return Judgement(outcome=Outcome.FAIL, evidence=evidence)
         except UsageError:
             raise
@@ -214,6 +214,16 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
             keeper.restore()
 
     return judge
+
+
+def _witness(subject: Any, case: Case) -> dict[str, str]:  # noqa: ANN401
+    """The case as text, under the names that the subject has for its arguments."""
+    match = getattr(subject, "match", None)
+    own = {} if match is None else {bound.argument.name: bound.parameter for bound in match.bound}
+    shown = {own.get(name, name): text for name, text in case.rendered().items()}
+    if "#options" in case:
+        shown.update({name: repr(value) for name, value in subject.combinations()[case["#options"]].items()})
+    return shown
 
 
 def _seed(seed: int) -> None:
@@ -234,7 +244,7 @@ def _conclude(
         case, judgement = failing
         evidence = judgement.evidence
         if not evidence.witness:
-            evidence = replace(evidence, witness=case.rendered())
+            evidence = replace(evidence, witness=_witness(subject, case))
         token = Token(check=one.name, case=case, alpha=run.alpha, seed=run.seed, budget=run.budget.name).write()
         return _verdict(subject, one, judgement.outcome, evidence, replay=token)
     passes = [j for _, j in judged if j.outcome is Outcome.PASS]

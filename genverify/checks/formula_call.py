@@ -18,7 +18,7 @@ from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case, render
 from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.formula_shapes import arrangement
-from genverify.subjects.specification import CALL, Layout
+from genverify.subjects.specification import CALL, Layout, Role
 
 __all__ = ["Call", "Unreadable", "call", "layout_of", "witness"]
 
@@ -32,6 +32,7 @@ class Call:
         inputs: Argument name → the tensor that was passed, a leaf when gradients were asked for; of a list, an entry
             ``name[i]`` for each.
         draws: Draw name → its standardised value, recorded inside.
+        tape: All that was drawn, where the formula makes draws itself.
         changed: Parameters whose value the call changed.
         dtype: The narrowest floating dtype among inputs and outputs.
         returned_tensor: Whether the results were tensors, and not numbers or arrays.
@@ -40,6 +41,7 @@ class Call:
     outputs: tuple[torch.Tensor, ...]
     inputs: dict[str, torch.Tensor] = field(default_factory=dict)
     draws: dict[str, torch.Tensor] = field(default_factory=dict)
+    tape: Any = None
     changed: tuple[str, ...] = ()
     dtype: torch.dtype = torch.float64
     returned_tensor: bool = True
@@ -66,10 +68,11 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
     if carriers:
         result = _left_in_grad(carriers[0])
     outputs, returned_tensor = results(subject, result)
-    draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case))
+    known = subject.memory.get("readings", {}).get(case["#options"] if "#options" in case else 0)
+    draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case), known)
     floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
     return Call(
-        outputs=outputs, inputs=leaves, draws=draws, changed=_changed(subject, leaves, before),
+        outputs=outputs, inputs=leaves, draws=draws, tape=tape, changed=_changed(subject, leaves, before),
         dtype=max(floats, key=lambda one: torch.finfo(one).eps, default=torch.float64),
         returned_tensor=returned_tensor,
     )  # fmt: skip
@@ -166,7 +169,7 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
     def run() -> Any:  # noqa: ANN401 - what a stranger returns
         found = []
         for index, one in enumerate(slices):
-            _set_mode(subject, f, index, len(slices))
+            _set_mode(subject, f, case, index, len(slices))
             found.append(_once(subject, f, one, fixed, held))
         return found if CALL in subject.specification.output.split() else found[-1]  # type: ignore[union-attr]
 
@@ -225,13 +228,22 @@ def _slices(subject: Formula, given: dict[str, Any], case: Case) -> list[dict[st
     ]
 
 
-def _set_mode(subject: Formula, f: Any, index: int, count: int) -> None:  # noqa: ANN401
+def _set_mode(subject: Formula, f: Any, case: Case, index: int, count: int) -> None:  # noqa: ANN401
     assert subject.specification is not None
-    modes = subject.specification.modes
-    mode = modes[max(0, len(modes) - count + index)] if modes else subject.mode
+    modes, told = subject.specification.modes, _mode_argument(subject)
+    if told:
+        mode = case[told][index]
+    else:
+        mode = modes[max(0, len(modes) - count + index)] if modes else subject.mode
     owner = owner_of(f)
     if owner is not None and mode:
         owner.train(mode == "train")
+
+
+def _mode_argument(subject: Formula) -> str:
+    """The argument that says the mode of each call, if the formula has one."""
+    assert subject.specification is not None
+    return next((one.name for one in subject.specification.arguments if one.role is Role.MODE), "")
 
 
 def _once(subject: Formula, f: Any, given: dict[str, Any], fixed: Mapping[str, Any], held: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -272,6 +284,8 @@ def witness(subject: Formula, case: Case) -> dict[str, str]:
     """The case under the subject's own parameter names."""
     assert subject.match is not None
     found = {b.parameter: render(case[b.argument.name]) for b in subject.match.bound if b.argument.name in case}
+    if (told := _mode_argument(subject)) in case:
+        found[told] = ", ".join(case[told])
     if "#options" in case:
         found.update({name: repr(value) for name, value in subject.combinations()[case["#options"]].items()})
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from genverify.checks.check import check
 from genverify.checks.formula_call import Unreadable, call, witness
 from genverify.checks.formula_identity import Identity, identify
@@ -27,7 +29,7 @@ def dialect(subject: Formula, case: Case, run: Run) -> Judgement:
     identify(subject)
     found: list[Identity] = subject.memory["identities"]
     for chosen, one in zip(subject.combinations(), found, strict=True):
-        if not one.accepted:
+        if not one.accepted or one.unread is not None:
             return _refuted(subject, case, one, chosen)
     named = [
         f"dialect: {one.accepted[0]}" + (f" with {_words(chosen)}" if chosen else "")
@@ -40,17 +42,23 @@ def dialect(subject: Formula, case: Case, run: Run) -> Judgement:
     )  # fmt: skip
 
 
+def _seeded(case: Case) -> None:
+    torch.default_generator.manual_seed(case.seed)
+
+
 def _words(chosen: dict[str, object]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in chosen.items())
 
 
 def _refuted(subject: Formula, case: Case, found: Identity, chosen: dict[str, object]) -> Judgement:
     assert subject.specification is not None
-    if not found.readable:
+    if found.unread is not None or found.worst is None:
+        at = found.unread or case
+        _seeded(at)
         try:
-            call(subject, case)  # a subject that raises is FAIL with this input as its witness
+            call(subject, at)  # a subject that raises is FAIL with this input as its witness
         except Unreadable as error:
-            return failed(rung=Rung.EXACT, examined=1, message=str(error), witness=witness(subject, case))
+            return failed(rung=Rung.EXACT, examined=1, message=str(error), witness=witness(subject, at))
     why = found.explanation or "on generic inputs its values follow no dialect of the formula"
     message = f"not {subject.like} ({subject.specification.statement}): {why}"
     if chosen:

@@ -1,7 +1,15 @@
-"""The draws that a formula makes itself, matched to the roles that the formula gives them."""
+"""The draws that a formula makes itself, read as the roles that the formula gives them.
+
+Draws of one law are independent and alike, so which of them has which role is for the subject to choose: in whatever
+order, one draw for each role, row by row, or as parts of one large draw. Every such reading leaves the joint law of the
+roles as it is; the one that is taken is found on the probes and then kept.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, permutations, product
 from typing import Any
 
 import torch
@@ -9,30 +17,149 @@ import torch
 from genverify.checks.formula_result import Unreadable
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
-from genverify.subjects.specification import Layout
+from genverify.subjects.specification import Argument, Layout
 
-__all__ = ["roles"]
+__all__ = ["Reading", "readings", "roles"]
+
+Shapes = dict[str, tuple[int, ...]]
+
+# Beyond three roles of one law their orders are too many to try.
+_MOST_READINGS = 64
 
 
-def roles(subject: Formula, tape: Any, case: Case, layout: Layout) -> dict[str, torch.Tensor]:  # noqa: ANN401 - a Tape
-    """Draw name → its standardised value: the first draw on the tape of that law and size which is not yet taken.
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """How the draws of one law become roles.
+
+    Attributes:
+        law: The law.
+        names: The roles in the order in which they are taken.
+        draws: For each role the place of its draw among those of the law; empty when all of them make one stream.
+        axes: For each role the order in which the axes of its draw are the role's; empty for its own order.
+        along: The axis along which the stream holds the roles side by side; None when it holds one after the other.
+    """
+
+    law: str
+    names: tuple[str, ...]
+    draws: tuple[int, ...] = ()
+    axes: tuple[tuple[int, ...], ...] = ()
+    along: int | None = None
+
+    def read(self, drawn: list[torch.Tensor], shapes: Shapes) -> dict[str, torch.Tensor] | None:
+        """Role → value, or None where the draws do not fit."""
+        if not self.draws:
+            return self._split(drawn, shapes)
+        found = {}
+        for name, index, axes in zip(self.names, self.draws, self.axes, strict=True):
+            if index >= len(drawn) or drawn[index].numel() != torch.Size(shapes[name]).numel():
+                return None
+            value = drawn[index]
+            if axes:
+                if value.dim() != len(axes) or tuple(value.permute(axes).shape) != shapes[name]:
+                    return None
+                value = value.permute(axes)
+            found[name] = value.reshape(shapes[name])
+        return found
+
+    def _split(self, drawn: list[torch.Tensor], shapes: Shapes) -> dict[str, torch.Tensor] | None:
+        stream = torch.cat([one.reshape(-1) for one in drawn]) if drawn else torch.empty(0)
+        wanted = [shapes[name] for name in self.names]
+        counts = [torch.Size(shape).numel() for shape in wanted]
+        if stream.numel() != sum(counts):
+            return None
+        if self.along is None:
+            return {
+                name: part.reshape(shapes[name]) for name, part in zip(self.names, stream.split(counts), strict=True)
+            }
+        if len(set(wanted)) != 1 or self.along > len(wanted[0]):
+            return None
+        whole = stream.reshape(*wanted[0][: self.along], len(wanted), *wanted[0][self.along :])
+        return dict(zip(self.names, whole.unbind(self.along), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How all the draws of a subject become the roles of its formula."""
+
+    parts: tuple[Part, ...]
+
+    def read(self, subject: Formula, tape: Any, case: Case, layout: Layout) -> dict[str, torch.Tensor] | None:  # noqa: ANN401 - a Tape
+        """Role → value, or None where the draws do not fit."""
+        shapes, found = _shapes(subject, case, layout), {}
+        for part in self.parts:
+            values = part.read(_drawn(tape, part.law), shapes)
+            if values is None:
+                return None
+            found.update(values)
+        return found
+
+
+def roles(
+    subject: Formula, tape: Any, case: Case, layout: Layout, known: Reading | None  # noqa: ANN401 - a Tape
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """Draw name → its standardised value, by the known reading if it fits, or by the first that does.
 
     Raises:
         Unreadable: The subject did not draw what the formula draws.
     """
+    for reading in (*((known,) if known is not None else ()), *readings(subject, tape, case, layout)):
+        found = reading.read(subject, tape, case, layout)
+        if found is not None:
+            return found
     assert subject.match is not None
-    waiting = list(tape.draws)
-    found: dict[str, torch.Tensor] = {}
+    wanted = ", ".join(f"{a.name} ({a.law}, {_shapes(subject, case, layout)[a.name]})" for a in subject.match.inside)
+    drawn = ", ".join(f"{d.law} {tuple(d.shape)}" for d in tape.draws) or "nothing"
+    raise Unreadable(f"the formula draws {wanted}; the subject drew {drawn}")
+
+
+def readings(subject: Formula, tape: Any, case: Case, layout: Layout) -> list[Reading]:  # noqa: ANN401 - a Tape
+    """The ways to read the draws of a call as roles, the order in which they were drawn first."""
+    assert subject.match is not None
+    shapes = _shapes(subject, case, layout)
+    laws: dict[str, list[Argument]] = {}
     for argument in subject.match.inside:
-        shape = tuple(case["#sizes"][axis] for axis in layout.axes(argument))
-        count = int(torch.Size(shape).numel())
-        for draw in waiting:
-            value = draw.value if draw.standardised is None else draw.standardised
-            if draw.law == argument.law and value.numel() == count:
-                found[argument.name] = value.detach().to(torch.float64).reshape(shape)
-                waiting.remove(draw)
-                break
-        else:
-            drawn = ", ".join(f"{d.law} {tuple(d.shape)}" for d in tape.draws) or "nothing"
-            raise Unreadable(f"the formula draws {argument.name} ({argument.law}, {shape}); the subject drew {drawn}")
-    return found
+        laws.setdefault(argument.law, []).append(argument)
+    ways = [
+        [
+            part
+            for part in _parts(law, tuple(one.name for one in wanted), _drawn(tape, law), shapes)
+            if part.read(_drawn(tape, law), shapes) is not None
+        ]
+        for law, wanted in laws.items()
+    ]
+    return [Reading(parts=parts) for parts in islice(product(*ways), _MOST_READINGS)]
+
+
+def _parts(law: str, names: tuple[str, ...], drawn: list[torch.Tensor], shapes: Shapes) -> Iterator[Part]:
+    for draws in permutations(range(len(drawn)), len(names)):
+        turned = [_turns(drawn[index], shapes[name]) for index, name in zip(draws, names, strict=True)]
+        for axes in product(*turned):
+            yield Part(law=law, names=names, draws=draws, axes=axes)
+    if len(drawn) == len(names):
+        return
+    for order in permutations(names):
+        yield Part(law=law, names=order)
+        for along in range(len(shapes[names[0]]) + 1):
+            yield Part(law=law, names=order, along=along)
+
+
+def _turns(value: torch.Tensor, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The orders of a draw's axes that give the role's shape; its own, as (), where the elements are in order."""
+    own = tuple(size for size in value.shape if size != 1) == tuple(size for size in shape if size != 1)
+    if own or value.dim() != len(shape):
+        return [()]
+    turned = [p for p in permutations(range(value.dim())) if tuple(value.permute(p).shape) == shape]
+    return [*turned, ()]
+
+
+def _shapes(subject: Formula, case: Case, layout: Layout) -> Shapes:
+    assert subject.match is not None
+    return {one.name: tuple(case["#sizes"][axis] for axis in layout.axes(one)) for one in subject.match.inside}
+
+
+def _drawn(tape: Any, law: str) -> list[torch.Tensor]:  # noqa: ANN401 - a Tape
+    return [
+        (one.value if one.standardised is None else one.standardised).detach().to(torch.float64)
+        for one in tape.draws
+        if one.law == law
+    ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
-from genverify.checks.formula_call import Call, Unreadable, call
+from genverify.checks.formula_call import Call, Unreadable, call, layout_of
 from genverify.checks.formula_comparison import Compared, compare, expected
+from genverify.checks.formula_draws import Reading, readings
 from genverify.checks.formula_explanation import explain
 from genverify.checks.formula_oracle import fitted
 from genverify.errors import SubjectRaised
@@ -35,7 +38,7 @@ class Identity:
         explanation: What is probably wrong, in words.
         notes: Narrowness and layout, for the evidence.
         worst: The probe that shows it best, with the comparison, when no accepted dialect fits.
-        readable: Whether any probe was answered by a result that can be read.
+        unread: A probe that was answered by what cannot be read, or by draws that are not the formula's.
     """
 
     layout: Layout
@@ -47,7 +50,7 @@ class Identity:
     explanation: str = ""
     notes: tuple[str, ...] = ()
     worst: tuple[Case, Compared] | None = None
-    readable: bool = True
+    unread: Case | None = None
 
 
 def identify(subject: Formula) -> Identity:
@@ -66,27 +69,46 @@ def identity_of(subject: Formula, case: Case) -> Identity:
 
 
 def _identify(subject: Formula, combination: int) -> Identity:
-    layout, dtype, calls, notes = _runs(subject, combination)
+    layout, dtype, calls, notes, unread = _runs(subject, combination)
     assert subject.specification is not None
     dialects = [one for one in subject.specification.all_dialects() if subject.dialect in str(one)]
-    accuracy, fitting = None, _fitting(subject, calls, dialects, None)
-    if not fitting and dtype is torch.float64:
-        accuracy, fitting = torch.float32, _fitting(subject, calls, dialects, torch.float32)
+    accuracy, fitting = None, []
+    for one, reading in _read_again(subject, calls):
+        accuracy, fitting = None, _fitting(subject, one, dialects, None)
+        if not fitting and dtype is torch.float64:
+            accuracy, fitting = torch.float32, _fitting(subject, one, dialects, torch.float32)
         if fitting:
-            notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
+            calls = one
+            if reading is not None:
+                subject.memory.setdefault("readings", {})[combination] = reading
+            break
+    if fitting and accuracy is not None:
+        notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
     accepted = tuple(one for one in fitting if one.accepted_where(subject.undecided) or subject.dialect)
     if accepted:
         return Identity(
             layout=layout, dtype=dtype, accuracy=accuracy, accepted=accepted, recognised=None, nearest=accepted[0],
-            notes=notes,
+            notes=notes, unread=unread,
         )  # fmt: skip
     recognised = next(iter(fitting), None)
     nearest = _nearest(subject, calls, dialects)
     return Identity(
         layout=layout, dtype=dtype, accuracy=accuracy if fitting else None, accepted=(), recognised=recognised,
         nearest=recognised or nearest, explanation=explain(subject, calls, nearest, recognised), notes=notes,
-        worst=_worst_probe(subject, calls, nearest), readable=bool(calls),
+        worst=_worst_probe(subject, calls, nearest), unread=unread,
     )  # fmt: skip
+
+
+def _read_again(subject: Formula, calls: Calls) -> Iterator[tuple[Calls, Reading | None]]:
+    """The calls under each way of reading their draws as the formula's; once, as they are, where there are none."""
+    if not calls or calls[0][1].tape is None:
+        yield calls, None
+        return
+    case, made = calls[0]
+    for reading in readings(subject, made.tape, case, layout_of(subject, case)):
+        drawn = [reading.read(subject, one.tape, at, layout_of(subject, at)) for at, one in calls]
+        if all(one is not None for one in drawn):
+            yield [(at, replace(one, draws=new or {})) for (at, one), new in zip(calls, drawn, strict=True)], reading
 
 
 def _worst_probe(subject: Formula, calls: Calls, dialect: Dialect) -> tuple[Case, Compared] | None:
@@ -111,35 +133,53 @@ def _fits(subject: Formula, calls: Calls, dialect: Dialect, accuracy: torch.dtyp
     return examined > 0
 
 
-def _runs(subject: Formula, combination: int) -> tuple[Layout, torch.dtype, Calls, tuple[str, ...]]:
+class _Runs(NamedTuple):
+    """What the probes were answered with, and one of them whose answer cannot be read."""
+
+    layout: Layout
+    dtype: torch.dtype
+    calls: Calls
+    notes: tuple[str, ...]
+    unread: Case | None
+
+
+def _runs(subject: Formula, combination: int) -> _Runs:
     """The first layout and dtype that the subject takes.
 
-    A layout is not taken when the subject raises on every probe, or raises on some and answers the others in a shape
-    that no dialect has. One that shares arguments over the batch is also preferred to a full one in which the result
-    has such a shape: the subject broadcast what it was not made for. Giving up the batch altogether needs an
-    exception, or a wrong sum over the batch would pass unbatched.
+    A layout with shapes of its own is taken when every probe is answered and the values fit it and no earlier one: a
+    square weight may be kept either way. Else a layout is not taken when the subject raises on every probe, or raises
+    on some and answers the others in a shape that no dialect has. One that shares arguments over the batch is also
+    preferred to a full one in which the result has such a shape: the subject broadcast what it was not made for.
+    Giving up the batch altogether needs an exception, or a wrong sum over the batch would pass unbatched.
     """
     dtypes = (torch.float64, torch.float32) if subject.dtype is None else (subject.dtype,)
-    misshapen: tuple[Layout, torch.dtype, Calls] | None = None
-    raised = False
+    misshapen: _Runs | None = None
+    unlike: _Runs | None = None
+    raised, lost = False, None
+    shaped = any(one.shapes for one in subject.layouts())
     for dtype in dtypes:
         for layout in subject.layouts():
-            calls, refused = _probed(subject, layout, dtype, combination)
+            if unlike is not None and not layout.shapes:
+                continue
+            calls, refused, unread = _probed(subject, layout, dtype, combination)
             may_try = misshapen is None or bool(layout.shared) or (raised and not refused)
-            raised = raised or refused
+            may_try = not refused if layout.shapes else may_try
+            raised, lost = raised or refused, lost or unread
             if not calls or not may_try:
                 continue
+            found = _Runs(layout, dtype, calls, _narrowness(subject, layout, dtype), unread)
             if _some_shape_fits(subject, calls):
-                return layout, dtype, calls, _narrowness(subject, layout, dtype)
-            misshapen = misshapen or (layout, dtype, calls)
-    if misshapen is not None:
-        return *misshapen, _narrowness(subject, *misshapen[:2])
-    return subject.layouts()[0], dtypes[0], [], ()
+                if not shaped or _some_dialect_fits(subject, calls):
+                    return found
+                unlike = unlike or found
+                continue
+            misshapen = misshapen or found
+    return unlike or misshapen or _Runs(subject.layouts()[0], dtypes[0], [], (), lost)
 
 
-def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int) -> tuple[Calls, bool]:
-    """The probes that the subject answered, and whether it raised on any."""
-    calls, refused = [], False
+def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int) -> tuple[Calls, bool, Case | None]:
+    """The probes that the subject answered, whether it raised on any, and one whose answer cannot be read."""
+    calls, refused, unread = [], False, None
     for case in probes(subject, layout, dtype, combination):
         torch.default_generator.manual_seed(case.seed)
         try:
@@ -147,8 +187,8 @@ def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: i
         except SubjectRaised:
             refused = True
         except Unreadable:
-            continue
-    return calls, refused
+            unread = unread or case
+    return calls, refused, unread
 
 
 def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
@@ -157,6 +197,12 @@ def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
         all(_shapes_fit(subject, case, made, dialect) for case, made in calls)
         for dialect in subject.specification.all_dialects()
     )
+
+
+def _some_dialect_fits(subject: Formula, calls: Calls) -> bool:
+    assert subject.specification is not None
+    dialects = subject.specification.all_dialects()
+    return any(_fitting(subject, calls, dialects, accuracy) for accuracy in (None, torch.float32))
 
 
 def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> bool:
@@ -168,7 +214,8 @@ def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> b
 
 
 def _narrowness(subject: Formula, layout: Layout, dtype: torch.dtype) -> tuple[str, ...]:
-    notes = [] if layout is subject.layouts()[0] else [f"judged with {layout.name}: a full batch is not taken"]
+    why = "" if layout.shapes and not layout.drop and not layout.shared else ": a full batch is not taken"
+    notes = [] if layout is subject.layouts()[0] else [f"judged with {layout.name}{why}"]
     if dtype is not torch.float64:
         notes.append(f"runs in {str(dtype).removeprefix('torch.')} only, and is judged so")
     return tuple(notes)

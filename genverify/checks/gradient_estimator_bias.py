@@ -28,7 +28,10 @@ __all__ = ["RESOLUTION", "Integral", "bias", "declared_variance", "integral"]
 _OPERATIONS = 256
 # Roundings of a target that was handed over in a narrow dtype.
 _TARGET_OPERATIONS = 16
-# What the integration is asked for, relative to the root mean square of the estimate.
+# What quadrature is asked for, relative to the root mean square of the estimate, and what is excused of it: its error
+# is measured, by adding nodes, and that far the measurement is trusted. So a bias below a millionth of one estimate's
+# size is missed there, which a run of 1e12 draws would first notice (σ²/δ² draws for a bias of one standard error); one
+# that comes from enumeration is judged by rounding alone, and missed below about 256 half units.
 RESOLUTION = 1e-6
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from genverify.subjects.subject import Subject
 
@@ -24,4 +26,14 @@ def reference_subjects() -> list[Subject]:
     package = importlib.import_module("genverify.formulas")
     for module in sorted(pkgutil.iter_modules(package.__path__, "genverify.formulas."), key=lambda m: m.name):
         importlib.import_module(module.name)
-    return [make() for make in _MAKERS]
+    made = [make() for make in _MAKERS]
+    often = Counter(one.label for one in made)
+    # Two topics may both have an entropy: a report tells them apart by the name of what each is held against.
+    return [replace(one, name=_held_against(one)) if often[one.label] > 1 else one for one in made]
+
+
+def _held_against(subject: Subject) -> str:
+    for field in ("like", "rule", "law"):
+        if name := getattr(subject, field, ""):
+            return f"{subject.label} ({name})"
+    return subject.label

@@ -9,7 +9,7 @@ import torch
 
 from genverify.subjects.domains import Domain
 
-__all__ = ["decreasing", "listed", "mask", "orthogonal", "permutation", "schedule", "sorted_values"]
+__all__ = ["decreasing", "listed", "mask", "modes", "orthogonal", "permutation", "schedule", "sorted_values"]
 
 
 def permutation() -> Domain:
@@ -54,6 +54,19 @@ def mask(*, some: bool = True) -> Domain:
         return kept
 
     return Domain(name="mask", low=0, high=1, integral=True, simple=1.0, make=make)
+
+
+def modes() -> Domain:
+    """The word train or eval for each call; the simplest is train throughout.
+
+    >>> modes().make(torch.tensor([0.0, 1.0]).double(), (2,), torch.float64)
+    ('train', 'eval')
+    """
+
+    def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[str, ...]:
+        return tuple("eval" if number > 0.5 else "train" for number in raw.reshape(-1).tolist())
+
+    return Domain(name="train or eval", low=0, high=1, integral=True, make=make)
 
 
 def orthogonal() -> Domain:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import genverify as gv
 from genverify.formulas.catalogue import reduction
 from genverify.subjects.domains import (
     function_of_index,
@@ -81,6 +82,21 @@ def test_axes_reordered_with_ones_and_split():
         right(lambda pred, target: (pred.squeeze(1) - target) ** 2, like, shapes=column)
         # The classic: (n, 1) against (n,) broadcasts to (n, n).
         wrong(lambda pred, target: ((pred - target) ** 2).mean(), like, "dialect", shapes=column)
+
+
+def test_a_subject_that_raises_is_shown_under_its_own_names():
+    def refuses(recon, y, strict=True):
+        if strict:
+            raise ValueError("no")
+        return (recon - y) ** 2
+
+    with squared_error() as like:
+        subject = gv.Formula(refuses, like=like, arguments=("pred", "target"), options={"strict": (True,)})
+        for check in ("formula.dialect", "formula.value"):
+            (found,) = gv.verify(subject, budget="quick", checks=[check])
+            assert found.outcome is gv.Outcome.FAIL
+            assert {"recon", "y"} <= set(found.evidence.witness) <= {"recon", "y", "strict"}
+            assert "no" in found.evidence.message
 
 
 def test_stated_accuracy_replaces_rounding_but_not_more():

@@ -47,6 +47,14 @@ def test_a_bias_of_a_thousandth_is_refuted_within_a_thousand_evaluations(draws):
     assert "1.001" in wrong.evidence.message
 
 
+def test_what_quadrature_is_trusted_with_is_a_millionth_of_the_estimate():
+    at = (torch.tensor([0.4], dtype=DOUBLE),)
+    exact = exact_through_tanh(1)
+    for factor, outcome in ((1 + 1e-5, gv.Outcome.FAIL), (1 + 2e-7, gv.Outcome.PASS)):
+        subject = GradientEstimator(lambda t, factor=factor: through_tanh(t, 1, factor), target=exact, at=at)
+        assert verdict(subject, budget="standard").outcome is outcome
+
+
 def test_a_batch_mean_baseline_is_explained():
     def estimator(logits, reward, samples):
         r = reward(samples)

@@ -73,3 +73,34 @@ def test_the_random_state_is_as_it_was_after_one_run():
     spread = rounding_spread(draws)
     # The same draws in each run: what is drawn is no rounding error.
     assert float(spread.allowed[0].max()) < 1e-14
+
+
+def test_the_chance_that_a_few_runs_are_all_small():
+    z = torch.linspace(0.0, 40.0, 400_001, dtype=torch.float64)
+    density = 2 * torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+
+    def chance(times, runs):
+        return float(torch.trapezoid(density * torch.erf(z / times / math.sqrt(2)) ** runs, z))
+
+    said = {(8, 3): 2e-3, (8, 9): 2e-7, (32, 3): 2e-5, (32, 9): 1e-12, (3200, 3): 1e-10}
+    for (times, runs), claimed in said.items():
+        assert chance(times, runs) <= 1.3 * claimed
+    assert chance(32, 3) > 2e-5  # so three runs alone are no ground to accuse on
+
+
+def test_an_error_of_a_hundred_spreads_is_seen_and_one_of_a_few_is_not():
+    x = POINTS
+    unit = torch.finfo(torch.float64).eps / 2
+    spread = rounding_spread(lambda: ((x + 1e4) - 1e4,), repeats=9)
+    passed_on = 1e4 * unit / math.sqrt(3)  # the standard deviation of one rounding at 10⁴
+    assert float(spread.allowed[0].min()) > 8 * passed_on
+    assert float(spread.allowed[0].max()) < 128 * passed_on
+
+
+def test_other_runs_have_other_noise():
+    def program():
+        return ((POINTS + 1e4) - 1e4,)
+
+    one, other = rounding_spread(program), rounding_spread(program, first=3)
+    assert not torch.equal(one.allowed[0], other.allowed[0])
+    assert torch.equal(one.allowed[0], rounding_spread(program).allowed[0])
