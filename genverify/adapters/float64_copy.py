@@ -116,6 +116,8 @@ def _move_loose_tensors(module: nn.Module, dtype: torch.dtype) -> None:
             if isinstance(value, Tensor) and value.is_floating_point():
                 vars(part)[name] = value.detach().to(dtype)
             elif isinstance(value, list) and value and all(isinstance(v, Tensor) for v in value):
+                if any(isinstance(v, nn.Parameter) for v in value):
+                    continue  # a recurrent layer's list of its own parameters, which have been moved
                 vars(part)[name] = [v.detach().to(dtype) if v.is_floating_point() else v for v in value]
 
 

@@ -92,16 +92,21 @@ class _Watched(TorchDispatchMode):
     ) -> Any:  # noqa: ANN401
         out = func(*args, **(kwargs or {}))
         self.operations += 1
-        if any(_is_float(a) for a in args):
+        if any(_is_float(a) or _is_complex(a) for a in args):
             for one in out if isinstance(out, (tuple, list)) else (out,):
-                if _is_float(one) and unit_roundoff(one.dtype) > unit_roundoff(self.narrowest):
-                    self.narrowest = one.dtype
+                if _is_float(one) or _is_complex(one):
+                    dtype = one.dtype.to_real()
+                    self.narrowest = dtype if unit_roundoff(dtype) > unit_roundoff(self.narrowest) else self.narrowest
         return out
 
 
 def _is_float(value: Any) -> bool:  # noqa: ANN401
     # Forward-mode differentiation runs its bookkeeping on tensors without numbers.
     return isinstance(value, Tensor) and value.dtype in _AMPLITUDE and value.device.type != "meta"
+
+
+def _is_complex(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, Tensor) and value.is_complex() and value.device.type != "meta"
 
 
 class _Perturbed(TorchDispatchMode):
@@ -113,6 +118,8 @@ class _Perturbed(TorchDispatchMode):
         self._generators: dict[torch.device, torch.Generator] = {}
 
     def noisy(self, value: Tensor, scale: float = 1.0) -> Tensor:
+        if value.is_complex():
+            return torch.view_as_complex(self.noisy(torch.view_as_real(value.resolve_conj()), scale))
         if value.device not in self._generators:
             self._generators[value.device] = torch.Generator(value.device).manual_seed(self.seed)
         noise = torch.empty_like(value).uniform_(-1.0, 1.0, generator=self._generators[value.device])
@@ -136,7 +143,7 @@ class _Perturbed(TorchDispatchMode):
         declared = func._schema.arguments
         fed = [
             a if i < len(declared) and declared[i].alias_info is not None and declared[i].alias_info.is_write
-            else self.noisy(a, scale) if _is_float(a)
+            else self.noisy(a, scale) if _is_float(a) or _is_complex(a)
             else [self.noisy(b, scale) if _is_float(b) else b for b in a] if isinstance(a, (list, tuple)) else a
             for i, a in enumerate(args)
         ]  # fmt: skip
