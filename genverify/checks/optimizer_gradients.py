@@ -193,6 +193,11 @@ def closure(subject: Optimizer, case: Case, run: Run) -> Judgement:
             examined=1,
             message="step(closure) calls the closure without gradients enabled: wrap it in torch.enable_grad()",
         )
+    calls = 2 if subject.law.wants == "closure" else 1  # type: ignore[attr-defined]
+    if len(enabled) > calls:
+        return failed(
+            examined=1, message=f"step(closure) calls the closure {len(enabled)} times, where {calls} would do"
+        )
     if returned is None or not any(torch.equal(torch.as_tensor(returned).to(loss), loss) for loss in losses):
         return failed(
             examined=1, message=f"step(closure) returns {returned!r}, not the closure's loss {float(losses[0]):.6g}"

@@ -60,7 +60,7 @@ def agreement(subject: Optimizer, case: Case, one: Trajectory, other: Tensor, *,
 @check(
     "optimizer.parameters_independent",
     statement="a parameter moves as it would if it were alone: no state is shared between parameters",
-    source="every rule of the catalogue is elementwise; met in PennyLaneAI/pennylane#1928 (Adagrad)",
+    source="every rule of the catalogue keeps a state for each parameter; met in PennyLaneAI/pennylane#1928 (Adagrad)",
     family="several",
 )
 def parameters_independent(subject: Optimizer, case: Case, run: Run) -> Judgement:
@@ -81,10 +81,17 @@ def parameters_independent(subject: Optimizer, case: Case, run: Run) -> Judgemen
     )
 
 
+def _elementwise(subject: Optimizer) -> str | None:
+    assert subject.law is not None
+    alone = subject.law.partition == "entries"  # type: ignore[attr-defined]
+    return None if alone else "the rule mixes the entries of a parameter"
+
+
 @check(
     "optimizer.permutation_equivariance",
     statement="reversing the entries of parameters and gradients reverses the trajectory: the rule is elementwise",
-    source="every rule of the catalogue is elementwise",
+    source="every line of an elementwise rule",
+    requires=_elementwise,
     family="wide",
 )
 def permutation_equivariance(subject: Optimizer, case: Case, run: Run) -> Judgement:

@@ -14,6 +14,7 @@ from torch import Tensor
 from genverify.errors import UsageError, nearest
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
+from genverify.formulas.optimizer_scaling import DEGREES, UNITS
 from genverify.oracles.recurrences_reductions import Layout
 from genverify.subjects.optimizer import Convention, Optimizer
 from genverify.subjects.optimizer_run import Finding, Trajectory
@@ -54,6 +55,7 @@ def introduce(subject: Optimizer) -> Optimizer:
             expected="arguments that it can be built with",
             do="declare them, for example Optimizer(f, rule=…, lr=1e-3)",
         ) from error
+    _refuse_unusable(subject, law, shown, session)
     groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
     unable = set()
     if not (isinstance(groups, list) and groups and any(rule.canonical(str(name)) == "lr" for name in groups[0])):
@@ -65,6 +67,26 @@ def introduce(subject: Optimizer) -> Optimizer:
         unable |= {"groups"}  # nothing to compare a group's own rate with
     convention = replace(convention, capabilities=convention.capabilities - unable)
     return replace(subject, convention=convention, law=replace(law, shown=shown))
+
+
+def _refuse_unusable(subject: Optimizer, law: RuleLaw, shown: Mapping[str, Any], session: Any) -> None:  # noqa: ANN401
+    """What an implementation shows of itself that nothing can be verified with."""
+    rate = replace(law, shown=shown).values({})["lr"]
+    if not (isinstance(rate, (int, float)) and math.isfinite(rate) and rate > 0):
+        raise UsageError(
+            given=f"{subject.label}, whose learning rate is {rate!r}",
+            expected="a finite and positive learning rate",
+            do="declare one, for example Optimizer(f, rule=…, lr=1e-3); maximize=True ascends",
+        )
+    groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
+    if isinstance(groups, list) and groups and all(isinstance(one, dict) and "params" in one for one in groups):
+        held = {id(p) for group in groups for p in group["params"]}
+        if not held & {id(p) for p in session.parameters}:
+            raise UsageError(
+                given=f"{subject.label}, which holds {len(held)} parameters, none of which it was given",
+                expected="an optimizer of the parameters that it is given",
+                do="use the argument: lambda params: torch.optim.SGD(params, lr=0.1)",
+            )
 
 
 def _joined(*words: str) -> str:
@@ -139,6 +161,26 @@ class RuleLaw:
         if self.about.wants == "matrices":
             return "matrices"
         return "entries" if self.about.elementwise else "tensors"
+
+    @property
+    def wants(self) -> str:
+        """What the rule's implementations must be fed; see `Rule`."""
+        return self.about.wants
+
+    @property
+    def degree(self) -> int | None:
+        """The power of a positive factor of the gradients by which the steps grow; None where there is no such law."""
+        return DEGREES.get(self.rule.removeprefix("optimizer."))
+
+    def unitless(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The options with everything that has a unit at zero; None where the code does not let it."""
+        found, free = {name: value for name, value in options.items() if name not in UNITS}, self.trials
+        for name in UNITS:
+            if self.values({}).get(name):
+                if name not in free:
+                    return None
+                found[name] = 0.0
+        return found
 
     @cached_property
     def _own(self) -> Mapping[str, Any]:
@@ -221,6 +263,11 @@ class RuleLaw:
         best: tuple[Dialect, _Comparison] | None = None
         told: list[tuple[Dialect, _Comparison]] = []
         for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
+            if best is not None and best[1].step and dialect.standing != "accepted":
+                # Most explanations fail where the accepted dialects do, and a thousand steps are dear.
+                beginning = trajectory.until(best[1].step)
+                if self.compare(beginning, options, dialect).step:
+                    continue
             comparison = self.compare(trajectory, options, dialect)
             # What leaves more unexamined than the accepted dialect did explains nothing.
             explains = dialect.standing == "accepted" or best is None or comparison.examined >= best[1].examined

@@ -99,10 +99,13 @@ def _case(
     dtype = draw(st.sampled_from((torch.float64, torch.float64, torch.float32)))
     allowed = [shape for shape in SHAPES if torch.Size(shape).numel() >= entries]
     shapes = draw(st.lists(st.sampled_from(allowed), min_size=parameters, max_size=3))
+    if parameters > 1 and draw(st.integers(0, 5)) == 5:
+        shapes.append((0,))  # nothing to move, and nothing to stumble over
     length = draw(st.integers(steps, min(_SHORT, longest)))
     if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
         length = draw(st.sampled_from((20, longest)))
-    return _filled(draw, subject, dtype, shapes, length, gaps)
+    mixed = parameters > 1 and not gaps and draw(st.integers(0, 3)) == 3
+    return _filled(draw, subject, dtype, shapes, length, gaps, mixed)
 
 
 def _filled(
@@ -112,12 +115,15 @@ def _filled(
     shapes: list[tuple[int, ...]],
     steps: int,
     gaps: bool,
+    mixed: bool,
 ) -> Case:
     from hypothesis import strategies as st
 
     parameters, gradients, present = [], [], []
-    for shape in shapes:
+    for index, shape in enumerate(shapes):
         numel = torch.Size(shape).numel()
+        if mixed and index == 1:  # judged as the narrower of the two
+            dtype = torch.float32 if dtype is torch.float64 else torch.float64
         start = draw(st.sampled_from(_STARTS))
         values = torch.tensor(start, dtype=dtype).repeat(numel)[:numel].reshape(shape)
         if len(shape) == 2 and draw(st.booleans()):

@@ -86,6 +86,15 @@ class Stream:
             return [_sparse_rows(g[k], m[k]) for g, m in pairs]
         return [g[k].clone() if bool(m[k]) else None for g, m in pairs]
 
+    def until(self, steps: int) -> Stream:
+        """The first steps."""
+        return replace(
+            self,
+            gradients=tuple(g[:steps] for g in self.gradients),
+            present=tuple(m[:steps] for m in self.present),
+            rates=self.rates[:steps],
+        )
+
     def only(self, index: int) -> Stream:
         """The stream of one parameter alone."""
         i = slice(index, index + 1)
@@ -136,6 +145,10 @@ class Trajectory:
     def dtype(self) -> torch.dtype:
         """The dtype in whose unit roundoff the trajectory is judged."""
         return self.narrow or self.stream.dtype
+
+    def until(self, steps: int) -> Trajectory:
+        """Its first steps."""
+        return replace(self, stream=self.stream.until(steps), observed=self.observed[: steps + 1])
 
 
 @dataclass(frozen=True, kw_only=True)
