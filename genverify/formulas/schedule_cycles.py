@@ -25,13 +25,11 @@ Number = Any
 
 
 def _one_cycle(
-    step: Number, total: Number, base: Number, fraction: Number, division: Number, final: Number, first: int = 0,
-    shape: str = "cosine", last: int = 1, three: bool = False, of_peak: bool = False,
+    step: Number, total: Number, base: Number, fraction: Number, division: Number, final: Number,
+    shape: str = "cosine", last: int = 1, three: bool = False,
 ) -> Terms:  # fmt: skip
-    t = torch.as_tensor(step, dtype=torch.float64) + first
-    final = final / division if of_peak else final
     return phases.one_cycle(
-        t, total, base, fraction=fraction, division=division, final=final, shape=shape, last=last, three=three
+        step, total, base, fraction=fraction, division=division, final=final, shape=shape, last=last, three=three
     )
 
 
@@ -62,10 +60,6 @@ ONE_CYCLE = schedule_formula(
         Axis(name="shape", options=(Option(name=""), Option(name="straight lines", keywords={"shape": "linear"}))),
         Axis(name="phases", options=(Option(name=""), Option(name="three phases", keywords={"three": True}))),
         Axis(name="end", options=(Option(name=""), Option(name="ends at T", keywords={"last": 0}))),
-        Axis(name="final", options=(
-            Option(name=""), Option(name="final factor of the peak", keywords={"of_peak": True}),
-        )),
-        COUNT,
     ),
     constraints=(Constraint(statement="pT > 1 and t < T", holds=_inside),),
     derivation="schedule.one_cycle.endpoints",
