@@ -98,4 +98,6 @@ def _cases(subject: Map, beside: Any, least: int = 1) -> SearchStrategy[Case]:  
         return st.fixed_dictionaries(parts).map(lambda values: Case(values=values))
 
     made = {rows: of_rows(rows) for rows in range(1, 5)}
+    # What sees its whole batch (batch norm in training mode) may need more than one row.
+    least = least if subject.batch_independent else 2
     return batches(subject.event, least=least).flatmap(made.__getitem__)

@@ -71,7 +71,8 @@ class Map(Subject):
         batch_independent: Whether a row depends on that row alone; False for batch norm in training mode.
         writes_input: It is meant to work in place on its input.
         keeps_dtype: Whether the image has the dtype of the input; False under autocast, say.
-        gradient: Whether its derivatives are those of its values; False for a straight-through or another surrogate.
+        gradient: Whether its derivatives are those of its values; False for a straight-through or another surrogate, and
+            for what stands still in the backward pass alone (spectral norm's power iteration in training mode).
         linear: Claims f(ax + bz) = a f(x) + b f(z).
         affine: Claims the same of f − f(0); with it `matrix` and `adjoint` speak of f − f(0).
         matrix: The dense operator W [outputs, inputs], or (W, b): f(x) = W vec(x) + b.
@@ -90,7 +91,7 @@ class Map(Subject):
         ignores: Claims ∂y_i/∂x_j = 0 for every x: a mask [outputs, inputs], or a function (i, j) → bool.
         depends_on: Claims that y_i depends on x_j, likewise: somewhere the derivative is not zero.
         residual_of: F with f(x) = x + F(x).
-        identity_path: Claims y = c x + F(x) with a branch F that is constant once all parameters are zero; True is c = 1.
+        identity_path: Claims y = c x + F(x), where F is constant once all parameters are zero; True is c = 1.
         accuracy: Stated relative accuracy of `equals`, `matrix` and `residual_of`; 0 claims rounding error.
         lipschitz: Not judged yet.
         prepared: How the checks call it; filled in by an adapter.

@@ -41,7 +41,7 @@ class MapEvaluation:
         return self.subject.calls.notes
 
     def __call__(self, x: Tensor) -> Tensor:
-        """y at x; x itself is out of the subject's reach, and every call starts from the same state."""
+        """The image at x; x itself is out of the subject's reach, and every call starts from the same state."""
         return self.of(self.subject.calls.f, x)
 
     def other(self, name: str, x: Tensor) -> Tensor:
@@ -56,7 +56,8 @@ class MapEvaluation:
                 live.data.copy_(kept)  # past autograd's version counter: a graph may hold on to it
         if self.subject.stochastic:
             torch.manual_seed(self.seed)
-        with subject_code():
+        # A score or an energy is differentiated inside: that is its own business, whoever asks for values alone.
+        with subject_code(), torch.enable_grad():
             return function(x.clone(), context)
 
     def at(self, x: Tensor) -> MapEvaluation:
