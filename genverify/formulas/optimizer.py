@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genverify.errors import UsageError, nearest
+from genverify.formulas.optimizer_comparison import Comparison
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
 from genverify.formulas.optimizer_scaling import DEGREES, UNITS
@@ -157,9 +158,9 @@ class RuleLaw:
 
     @property
     def partition(self) -> str:
-        """What the rule mixes: single "entries", whole "tensors", or the rows and columns of "matrices"."""
-        if self.about.wants == "matrices":
-            return "matrices"
+        """What the rule mixes: single "entries", whole "tensors", or the rows and columns of "matrices", or "everything"."""
+        if self.about.wants in ("matrices", "iterates"):
+            return "matrices" if self.about.wants == "matrices" else "everything"
         return "entries" if self.about.elementwise else "tensors"
 
     @property
@@ -260,8 +261,8 @@ class RuleLaw:
 
     def judge(self, trajectory: Trajectory, options: Mapping[str, Any], *, explain: bool = True) -> Finding:
         """Which dialect the trajectory follows; accepted ones first, and others only to `explain`."""
-        best: tuple[Dialect, _Comparison] | None = None
-        told: list[tuple[Dialect, _Comparison]] = []
+        best: tuple[Dialect, Comparison] | None = None
+        told: list[tuple[Dialect, Comparison]] = []
         for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
             if best is not None and best[1].step and dialect.standing != "accepted":
                 # Most explanations fail where the accepted dialects do, and a thousand steps are dear.
@@ -311,12 +312,14 @@ class RuleLaw:
                     yield replace(first, standing="slip", distinct=f"{name}, which is ignored", ignored=(name,))
             yield from slips(first, values)
 
-    def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> _Comparison:
+    def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> Comparison:
         """The trajectory beside what that dialect expects of it."""
         values = {**self.values(options), **{name: self._own[name] for name in dialect.ignored}}
-        numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
-        numbers["machine_epsilon"] = torch.finfo(trajectory.stream.dtype).eps
         stream = trajectory.stream
+        numbers: dict[str, Any] = {name: float(x) for name, x in values.items() if not isinstance(x, bool)}
+        numbers["machine_epsilon"] = torch.cat(
+            [torch.full((p.numel(),), torch.finfo(p.dtype).eps, dtype=torch.float64) for p in stream.parameters]
+        )
         key = (tuple(dialect.choices.items()), dialect.distinct, dialect.shared_clock, tuple(values.items()))
         if key not in self._recurrences:
             self._recurrences[key] = dialect.make(values)
@@ -330,7 +333,7 @@ class RuleLaw:
             layout=Layout(tuple(tuple(p.shape) for p in stream.parameters)),
             shared_clock=dialect.shared_clock,
         )
-        return _Comparison.of(trajectory.observed[1:], expected, allowed)
+        return Comparison.of(trajectory.observed[1:], expected, allowed)
 
     def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
         """How far sensible increments may be from exact ones, [T, n]; from the rule's own dialect."""
@@ -340,8 +343,8 @@ class RuleLaw:
     def _finding(
         self,
         dialect: Dialect,
-        comparison: _Comparison,
-        nearest_accepted: tuple[Dialect, _Comparison] | None,
+        comparison: Comparison,
+        nearest_accepted: tuple[Dialect, Comparison] | None,
         trajectory: Trajectory,
         *,
         plain: bool,
@@ -370,42 +373,3 @@ class RuleLaw:
             allowed=float(parted.allowed[k, flat]),
             ratio=parted.at_parting,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Comparison:
-    """A trajectory beside what a dialect expects of each of its increments."""
-
-    expected: Tensor
-    allowed: Tensor
-    step: int
-    element: int
-    at_parting: float
-    ratio: float
-    examined: int
-
-    @classmethod
-    def of(cls, observed: Tensor, expected: Tensor, allowed: Tensor) -> _Comparison:
-        error = (observed - expected).abs()
-        error = torch.where(torch.isnan(error), torch.inf, error)
-        excess = torch.where(error == 0, torch.zeros_like(error), error / allowed)
-        judged = torch.isfinite(allowed) & torch.isfinite(expected)
-        # What follows a NaN or an infinity of the subject is not held against it a second time, nor excused.
-        excess = torch.where(judged, excess, torch.zeros_like(excess))
-        beyond = (excess > 1).any(dim=1)
-        step = int(beyond.to(torch.int8).argmax()) + 1 if bool(beyond.any()) else 0
-        element = int(excess[step - 1].argmax()) if step else 0
-        at_parting = float(excess[step - 1, element]) if step else 0.0
-        ratio = float(excess.max()) if excess.numel() else 0.0
-        return cls(
-            expected=expected,
-            allowed=allowed,
-            step=step,
-            element=element,
-            at_parting=at_parting,
-            ratio=ratio if math.isfinite(ratio) else math.inf,
-            examined=int(judged.sum()),
-        )
-
-    def later_than(self, other: _Comparison) -> bool:
-        return (self.step, -self.at_parting) > (other.step, -other.at_parting)

@@ -87,7 +87,7 @@ class Recurrence:
         observed: Tensor,
         gradients: Tensor,
         present: Tensor,
-        hyper: Mapping[str, float],
+        hyper: Mapping[str, float | Tensor],
         rates: Tensor,
         dtype: torch.dtype,
         *,
@@ -102,7 +102,7 @@ class Recurrence:
 
         Shapes: `observed` [T + 1, n], `gradients` and `present` [T, n], `rates` [T] (factors of lr); both results
         [T, n]; `layout` has n entries, one parameter when it is not given. Elements whose gradient is absent stay as
-        they are, and their step count with them, unless the clock is shared.
+        they are, and their step count with them, unless the clock is shared. A hyperparameter is a number, or [n].
         """
         whole = bool(present.all())
         steps = torch.arange(1.0, len(gradients) + 1, dtype=torch.float64)[:, None]
@@ -122,9 +122,10 @@ class Recurrence:
         expected, allowed = torch.where(present, expected, observed[:-1]), torch.where(present, allowed, 0.0)
         return expected, torch.where(torch.isnan(allowed) | torch.isnan(expected), torch.inf, allowed)
 
-    def _initial(self, name: str, hyper: Mapping[str, float]) -> float:
+    def _initial(self, name: str, hyper: Mapping[str, float | Tensor]) -> float:
         expression = self.initial.get(name)
-        return 0.0 if expression is None else float(expression.subs({symbol(k): v for k, v in hyper.items()}))
+        numbers = {symbol(k): v for k, v in hyper.items() if not isinstance(v, Tensor)}
+        return 0.0 if expression is None else float(expression.subs(numbers))
 
     def in_mpmath(
         self,

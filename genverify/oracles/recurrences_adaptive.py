@@ -9,31 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genverify.oracles.recurrences import Recurrence, symbols
+from genverify.oracles.recurrences_decay import decay_lines
 
 if TYPE_CHECKING:
     import sympy
 
 __all__ = ["adagrad", "adam", "rmsprop"]
-
-Lines = tuple[tuple[str, "sympy.Expr"], ...]
-
-
-def _decay(decay: str, maximize: bool) -> tuple[Lines, Lines]:
-    """The lines before the moments are updated, and those after the step."""
-    import sympy
-
-    g, a, theta, lr, wd = symbols("g a theta lr weight_decay")
-    signed = ("a", -g if maximize else g)
-    plain, shrink = ("d", a), ("theta", theta * (sympy.Integer(1) - lr * wd))
-    if decay == "coupled":
-        return (signed, ("d", a + wd * theta)), ()
-    if decay == "decoupled":
-        return (signed, plain, shrink), ()
-    if decay == "decoupled_unscaled":
-        return (signed, plain, ("theta", theta * (sympy.Integer(1) - wd))), ()
-    if decay == "decoupled_after":
-        return (signed, plain), (shrink,)
-    return (signed, plain), ()
 
 
 def adam(
@@ -59,7 +40,7 @@ def adam(
 
     d, m, v, x, theta, lr, b1, b2, eps, t = symbols("d m v x theta lr beta1 beta2 eps t")
     one = sympy.Integer(1)
-    before, after = _decay(decay, maximize)
+    before, after = decay_lines(decay, maximize)
     square = {"square": d**2, "absolute": sympy.Abs(d), "momentum": m**2}[second]
     lines: list[tuple[str, sympy.Expr]] = [*before, ("m", b1 * m + (one - b1) * d), ("v", b2 * v + (one - b2) * square)]
     c1 = one - b1**t if correction in ("both", "first") else one
@@ -94,7 +75,7 @@ def rmsprop(
 
     d, m, v, b, theta, lr, alpha, eps, mu = symbols("d m v b theta lr alpha eps momentum")
     one = sympy.Integer(1)
-    before, after = _decay(decay, maximize)
+    before, after = decay_lines(decay, maximize)
     lines: list[tuple[str, sympy.Expr]] = [*before, ("v", alpha * v + (one - alpha) * d**2)]
     variance: sympy.Expr = v
     if center != "none":
@@ -125,7 +106,7 @@ def adagrad(
     import sympy
 
     d, s, theta, lr, eps, lr_decay, t = symbols("d s theta lr eps lr_decay t")
-    before, after = _decay(decay, maximize)
+    before, after = decay_lines(decay, maximize)
     square = d**2 if accumulator == "sum" else sympy.Abs(d)
     rate = lr / (1 + (t - 1) * lr_decay)
     denominator = {"outside": sympy.sqrt(s) + eps, "inside": sympy.sqrt(s + eps), "no_root": s + eps}[epsilon]

@@ -73,7 +73,7 @@ def _namespace(arithmetic: str) -> dict[str, Any]:
         "Max": folded(max),
         "Min": folded(min),
         "Abs": abs,
-        "sign": elementwise(mpmath.sign, 1),
+        "sign_of": elementwise(mpmath.sign, 1),
         "at_first": lambda t, first, later: first if t == 1 else later,
         "if_positive": elementwise(lambda x, then, otherwise: then if x > 0 else otherwise, 3),
         "single": lambda x: x,
@@ -87,6 +87,7 @@ def ready(expression: sympy.Expr) -> sympy.Expr:
     import sympy
 
     plain = expression.replace(sympy.Piecewise, _chosen)
+    plain = plain.replace(sympy.sign, sympy.Function("sign_of", real=True))  # SymPy prints its own as copysign
     assert isinstance(plain, sympy.Expr)
     return plain
 

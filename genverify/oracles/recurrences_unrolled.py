@@ -1,9 +1,9 @@
-"""Running the lines of a recurrence along a whole trajectory: only what depends on a buffer's own past goes by steps."""
+"""The lines of a recurrence along a whole trajectory: only what depends on a buffer's own past goes by steps."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +72,8 @@ class Unrolling:
         current, values, radii = start, [], []
         for k in range(self.length):
             new = function(*[current if one == own else rows[one][k] for one in arguments])
-            # Code that writes m + (1 - β)(g - m) rounds in proportion to the old m as well.
-            radius = new.radius + new.rho * current.value.abs()
+            # Code that writes m + (1 - β)(g - m) rounds in proportion to the old m as well; what is chosen is exact.
+            radius = torch.where(new.radius > 0, new.radius + new.rho * current.value.abs(), 0.0)
             value, radius = new.value.expand_as(current.value), radius.expand_as(current.value)
             if self.present is not None:
                 value = torch.where(self.present[k], value, current.value)

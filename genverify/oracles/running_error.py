@@ -7,7 +7,8 @@ implementation in the subject's dtype may be from that value,
     x / y:  (e_x + |x / y| e_y) / (|y| - e_y) + ρ |x / y| + η          √x:  √(x + e_x) - √(x - e_x)₊ + ρ √x
 
 (a product with an exact zero is an exact zero), with ρ = K (u + u₆₄): K roundings of the subject's dtype for each
-operation of the formula, since code may order it differently (γ_K of Higham 2002, lemma 3.1, to first order; the oracle's own float64 rounding is the second term), and
+operation of the formula, since code may order it differently (γ_K of Higham 2002, lemma 3.1, to first order; the
+oracle's own float64 rounding is the second term), and
 η = K times the spacing of subnormal numbers. A sum is charged for the magnitude of its terms, not of its value, so that
 `m + (1 - β)(g - m)` is as sensible as `β m + (1 - β) g`. Where a radius is not finite nothing is claimed; where a sign
 is not settled by its radius, both sides of a case are within the result's radius.
@@ -225,7 +226,7 @@ def running_error_arithmetic() -> Mapping[str, Callable[..., Any]]:
         "Max": _maximum,
         "Min": _minimum,
         "Abs": _absolute,
-        "sign": _sign,
+        "sign_of": _sign,
         "at_first": _at_first,
         "if_positive": _if_positive,
         "single": _single,

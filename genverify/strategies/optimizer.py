@@ -29,6 +29,7 @@ _SIZES = tuple(
 _PROFILES = ((1.0, 1.0, 1.0, 1.0), (1.0, -0.5, 2.0, 0.75), (1.0, 1e-8, -3.0, 1e-4), (1.0, 0.0, -1.0, 1e3))
 _STARTS = ((0.0, 0.0), (1.0, 0.0), (1.0, -2.0), (0.5, 100.0))
 _PATTERNS = ("free", "constant", "alternating", "shrinking", "burst", "sparse", "growing")
+_SHAPES_OF = {"matrices": ((2, 2), (1, 2), (3, 1), (2, 3), (3, 2)), "sparse": ((3,), (2, 2), (4, 1))}
 _SHORT = 5
 # Steps of a long trajectory; from which budget on; and how its fifteen numbers are cut into parameters.
 _LONG, _SETTLED = 1_000, 200
@@ -36,6 +37,7 @@ _PARTITIONS = {
     "entries": ((15,),),
     "tensors": ((4,), (2,), (3,), *[(1,)] * 6),
     "matrices": ((3, 3), (2, 3)),
+    "everything": ((4,), (2,), (3,), (6,)),
 }
 
 
@@ -97,14 +99,16 @@ def _case(
     from hypothesis import strategies as st
 
     dtype = draw(st.sampled_from((torch.float64, torch.float64, torch.float32)))
-    allowed = [shape for shape in SHAPES if torch.Size(shape).numel() >= entries]
+    wants = subject.law.wants
+    allowed = [shape for shape in _SHAPES_OF.get(wants, SHAPES) if torch.Size(shape).numel() >= entries]
     shapes = draw(st.lists(st.sampled_from(allowed), min_size=parameters, max_size=3))
-    if parameters > 1 and draw(st.integers(0, 5)) == 5:
+    # An empty parameter has neither a norm nor a mean that a rule could heed.
+    if parameters > 1 and getattr(subject.law, "elementwise", True) and draw(st.integers(0, 5)) == 5:
         shapes.append((0,))  # nothing to move, and nothing to stumble over
     length = draw(st.integers(steps, min(_SHORT, longest)))
     if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
         length = draw(st.sampled_from((20, longest)))
-    mixed = parameters > 1 and not gaps and draw(st.integers(0, 3)) == 3
+    mixed = parameters > 1 and not gaps and not wants and draw(st.integers(0, 3)) == 3
     return _filled(draw, subject, dtype, shapes, length, gaps, mixed)
 
 
@@ -131,6 +135,8 @@ def _filled(
         parameters.append(values)
         gradients.append(_gradients(draw, shape, steps, dtype))
         present.append(torch.ones(steps, dtype=torch.bool))
+    if subject.law.wants == "sparse":
+        return _rows(draw, subject, parameters, gradients, gaps)
     if gaps:
         for k in range(1, min(steps, 4)):
             present[0][k] = draw(st.booleans())
@@ -144,6 +150,27 @@ def _filled(
         values_of["rates"] = rates
     values_of["options"] = _options(draw, subject)
     return Case(values=values_of)
+
+
+def _rows(
+    draw: DrawFn,
+    subject: Any,  # noqa: ANN401 - any optimizer
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    gaps: bool,
+) -> Case:
+    """A case whose gradients are sparse: at each step some rows of each parameter have one."""
+    from hypothesis import strategies as st
+
+    present = []
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        rows = torch.ones(len(gradient), len(parameter), dtype=torch.bool)
+        for k in range(min(len(gradient), 4)):
+            rows[k, draw(st.integers(0, len(parameter) - 1))] = not (gaps or draw(st.booleans()))
+        rows[4:, :] = (torch.arange(len(gradient))[4:, None] + torch.arange(len(parameter))) % 3 != 0
+        present.append(rows)
+    values: dict[str, Any] = {"parameters": parameters, "gradients": gradients, "present": present, "sparse": True}
+    return Case(values={**values, "options": _options(draw, subject)})
 
 
 def _composite(subject: Any, longest: int, **rest: Any) -> SearchStrategy[Case]:  # noqa: ANN401
