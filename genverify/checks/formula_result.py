@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool
         with subject_code():
             result = subject.output(result)
     assert subject.specification is not None
+    if subject.specification.labels:
+        result = _coded(result, subject.specification.labels)
     names = subject.specification.outputs
     if names and isinstance(result, Mapping):
         result = tuple(result.get(name) for name in names)
@@ -49,6 +52,21 @@ def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool
         raise Unreadable(f"returned {len(parts)} results where the formula has {wanted} ({', '.join(names)})")
     tensors = [_tensor(part) for part in parts]
     return tuple(tensor for tensor, _ in tensors), all(were for _, were in tensors)
+
+
+def _coded(result: Any, labels: tuple[tuple[str, ...], ...]) -> Any:  # noqa: ANN401
+    """Words, or a list of them, as their places among the labels; anything else as it is."""
+    if isinstance(result, (list, tuple)):
+        return [_coded(one, labels) for one in result]
+    word = result.name if isinstance(result, Enum) else result
+    if not isinstance(word, str):
+        return result
+    plain = " ".join(word.lower().replace("_", " ").replace("-", " ").split())
+    for place, synonyms in enumerate(labels):
+        if plain in synonyms:
+            return float(place)
+    known = ", ".join(synonyms[0] for synonyms in labels)
+    raise Unreadable(f"returned the word {word!r} where the formula has {known}; say output=… to translate it")
 
 
 def _tensor(part: Any) -> tuple[torch.Tensor, bool]:  # noqa: ANN401

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from genverify.formulas import calculus_curvature, calculus_derivatives
+from genverify.formulas import calculus_critical_point, calculus_curvature, calculus_derivatives
 
-__all__ = ["calculus_curvature", "calculus_derivatives"]
+__all__ = ["calculus_critical_point", "calculus_curvature", "calculus_derivatives"]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import sympy
 
 __all__ = [
-    "coupled_jacobian", "directional_second_derivative", "gradient", "hessian", "hessian_diagonal", "hvp", "jacobian",
-    "jvp", "laplacian", "logabsdet", "vjp", "wave", "wave_curvature", "wave_slope",
+    "coupled_jacobian", "critical_point", "directional_second_derivative", "gradient", "hessian", "hessian_diagonal",
+    "hvp", "jacobian", "jvp", "laplacian", "logabsdet", "vjp", "wave", "wave_curvature", "wave_slope",
 ]  # fmt: skip
 
 Terms = tuple[Tensor, ...]
@@ -135,3 +135,22 @@ def logabsdet(lower: Tensor, upper: Tensor, x: Tensor) -> Terms:
     spread = (torch.linalg.inv(dense).mT.abs() * sizes).sum((-2, -1)).detach()
     diagonal = torch.log(torch.diagonal(lower)).sum().expand_as(spread)
     return (*torch.log(slope).unbind(-1), diagonal, spread, -spread)
+
+
+def critical_point(hessian: Tensor, *, any_zero: bool = False) -> Tensor:
+    """The second-derivative test by the signs of the eigenvalues: 0 minimum, 1 maximum, 2 saddle, 3 degenerate.
+
+    With `any_zero` a zero among eigenvalues of both signs makes the point degenerate, too, as Morse theory has it.
+    Eigenvalues are told from zero as float32 tells them: a matrix is judged whose eigenvalues are far from it, or zero.
+
+    Source: Nocedal & Wright 2006, theorems 2.3 and 2.4; Milnor 1963, section 2.
+
+    >>> critical_point(torch.diag(torch.tensor([1.0, -1.0])))
+    tensor(2.)
+    """
+    values = torch.linalg.eigvalsh(hessian.detach())
+    small = values.shape[-1] * torch.finfo(torch.float32).eps * values.abs().amax(-1, keepdim=True)
+    up, down, flat = (values > small).any(-1), (values < -small).any(-1), (values.abs() <= small).any(-1)
+    saddle = up & down & ~flat if any_zero else up & down
+    code = torch.where(saddle, 2, torch.where(flat, 3, torch.where(down, 1, 0)))
+    return code.to(hessian.dtype)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from genverify.subjects.domains import Domain
-from genverify.subjects.smooth_functions import CoupledWaves, Diffeomorphism, Waves, WaveSum
+from genverify.subjects.smooth_functions import Basins, CoupledWaves, Diffeomorphism, Waves, WaveSum
 
-__all__ = ["diffeomorphism", "smooth_map", "smooth_scalar"]
+__all__ = ["basins", "critical_hessian", "diffeomorphism", "lattice_point", "smooth_map", "smooth_scalar"]
 
 
 def smooth_scalar() -> Domain:
@@ -33,4 +33,37 @@ def diffeomorphism() -> Domain:
     return Domain(
         name="invertible smooth map", low=-1.5, high=1.5,
         make=lambda raw, shape, dtype: Diffeomorphism(raw.reshape(shape).to(dtype)),
+    )  # fmt: skip
+
+
+def _curved(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Q diag(λ) Qᵀ with |λ_i| at least a quarter; diagonal, with zeros, where some number on the diagonal is zero."""
+    square = raw.reshape(shape)
+    numbers = torch.diagonal(square, dim1=-2, dim2=-1)
+    flat = numbers == 0
+    values = torch.sign(numbers) * (numbers**2 + 0.25)
+    skew = torch.triu(square, 1) - torch.triu(square, 1).mT
+    one = torch.eye(shape[-1], dtype=square.dtype)
+    turn = torch.linalg.solve(one + skew, one - skew)
+    turned = turn @ torch.diag_embed(values) @ turn.mT
+    # An exact zero among the eigenvalues survives rounding in a diagonal matrix alone.
+    made = torch.where(flat.any(-1)[..., None, None], torch.diag_embed(values), turned).to(dtype)
+    return torch.tril(made) + torch.tril(made, -1).mT
+
+
+def critical_hessian() -> Domain:
+    """Symmetric matrices whose eigenvalues are far from zero, or exactly zero."""
+    return Domain(name="Hessian of a critical point", make=_curved)
+
+
+def basins() -> Domain:
+    """A function that has a critical point at every point of integers, by its Hessian there."""
+    return Domain(name="function with critical points", make=lambda *given: Basins(_curved(*given)))
+
+
+def lattice_point() -> Domain:
+    """A point of integers, in the floating dtype of the case."""
+    return Domain(
+        name="point of integers", low=-2, high=2, integral=True,
+        make=lambda raw, shape, dtype: raw.round().reshape(shape).to(dtype),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["CoupledWaves", "Diffeomorphism", "WaveSum", "Waves"]
+__all__ = ["Basins", "CoupledWaves", "Diffeomorphism", "WaveSum", "Waves"]
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,19 @@ class Diffeomorphism(_ByMatrix):
         lower = torch.tril(numbers, -1) + torch.diag(torch.exp(torch.diagonal(numbers) / 2))
         upper = torch.triu(numbers, 1) + one
         return lower, upper * torch.where(one[0] * numbers[0, -1] < 0, -1.0, 1.0).to(dtype)[:, None]
+
+
+@dataclass(frozen=True)
+class Basins(_ByMatrix):
+    """A scalar function with a critical point at every point of integers, ``½ dᵀHd + Σ d_i³``, d = x − round(x).
+
+    Its gradient there is exactly zero, and its Hessian H.
+
+    >>> Basins(torch.eye(2))(torch.tensor([[1.0, 2.0], [1.0, 2.25]]))
+    tensor([0.0000, 0.0469])
+    """
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The value at each row."""
+        d = x - torch.round(x)
+        return (d * (d @ self.weight.to(x.dtype))).sum(-1) / 2 + (d**3).sum(-1)

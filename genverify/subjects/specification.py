@@ -154,6 +154,7 @@ class Specification:
             with the axes `output`; computed in float64.
         output: Named axes of the terms.
         outputs: Names of the results when there are several; the oracle then returns one entry for each.
+        labels: The words in which a result is given, synonyms together; the oracle's value is the place of a word here.
         dialects: The axes along which legitimate ways of writing it differ.
         layouts: Tried in this order; a later one only when the subject raises on the earlier.
         operations: Roundings on the longest path from an input to an element of the terms.
@@ -162,8 +163,9 @@ class Specification:
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
         constraints: What must hold between the values of several arguments.
-        settle: (Axis sizes as drawn, options and sizes that the subject is given, by name) → the sizes that are legal
-            with these: channels for a number of groups, an image that is not smaller than the kernel.
+        settle: (Axis sizes as drawn, options and sizes that the subject is given, by name, and under ``given`` the
+            names of all its arguments) → the sizes that are legal with these: channels for a number of groups, an
+            image that is not smaller than the kernel.
         anatomy: (Module, whether it trains) → argument to the dotted path of the tensor that stands for it, or to its
             value: for blocks that are made of layers, whose names say nothing.
         modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
@@ -183,6 +185,7 @@ class Specification:
     oracle: Callable[..., Any]
     output: str = "batch"
     outputs: tuple[str, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
     dialects: tuple[Axis, ...] = ()
     layouts: tuple[Layout, ...] = (BATCHED, SINGLE)
     operations: int = 32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import torch
 from torch.func import grad, hessian, jacrev, vmap
 
@@ -136,6 +138,39 @@ def fisher_uncentred(jacobian, logits):
     return jacobian.mT @ (torch.softmax(logits, -1).unsqueeze(-1) * jacobian)
 
 
+def minimum_if_none_negative(H):
+    """No negative eigenvalue taken for a minimum: x² + y³ at the origin. Stated so on the Blog."""
+    values = torch.linalg.eigvalsh(H)
+    if (values >= 0).all():
+        return "minimum"
+    return "maximum" if (values <= 0).all() else "saddle"
+
+
+def minimum_and_maximum_exchanged(H):
+    """Written for the Hessian of a log-likelihood, and used on that of a loss."""
+    values = torch.linalg.eigvalsh(H)
+    if (values == 0).any():
+        return "degenerate"
+    return "maximum" if (values > 0).all() else "minimum" if (values < 0).all() else "saddle"
+
+
+def kind_by_determinant(f, x):
+    """det H < 0 is a saddle, else the sign of the trace: the rule for two variables, used for any number of them."""
+    H = hessian(f)(x)
+    determinant, trace = torch.linalg.det(H), torch.trace(H)
+    if determinant == 0:
+        return "degenerate"
+    return "saddle" if determinant < 0 else "minimum" if trace > 0 else "maximum"
+
+
+def kind_by_diagonal(f, x):
+    """The signs of ∂²f/∂x_i² in place of the eigenvalues': xy has a saddle that they do not see."""
+    values = torch.diagonal(hessian(f)(x))
+    if (values > 0).all():
+        return "minimum"
+    return "maximum" if (values < 0).all() else "saddle" if (values != 0).all() else "degenerate"
+
+
 def trace_of_norms(matvec, v):
     """‖v‖² ‖Av‖-like: the product with A is normalised first, met in code shared with power iteration."""
     image = matvec(v)
@@ -195,6 +230,10 @@ MUTANTS = [
     _mutant(gauss_newton_of_diagonal, "calculus.gauss_newton"),
     _mutant(fisher_of_labels, "calculus.fisher"),
     _mutant(fisher_uncentred, "calculus.fisher"),
+    _mutant(minimum_if_none_negative, "calculus.critical_point", "formula.value"),
+    _mutant(minimum_and_maximum_exchanged, "calculus.critical_point"),
+    _mutant(kind_by_determinant, "calculus.critical_point_of"),
+    _mutant(kind_by_diagonal, "calculus.critical_point_of", "formula.value"),
     _mutant(trace_of_norms, "calculus.hutchinson_trace"),
     _mutant(forward_difference, "calculus.finite_difference_gradient", "formula.order", order=2),
     _mutant(rbf_without_half, "kernel.rbf"),
@@ -276,6 +315,30 @@ def trace_by_loop(mv, probes):
     return total
 
 
+class Kind(Enum):
+    LOCAL_MINIMUM, LOCAL_MAXIMUM, SADDLE_POINT, INCONCLUSIVE = range(4)
+
+
+def kind_by_leading_minors(energy, theta):
+    """Sylvester's criterion, a member of an enumeration as the answer."""
+    H = torch.autograd.functional.hessian(energy, theta)
+    minors = [torch.linalg.det(H[:k, :k]).item() for k in range(1, len(H) + 1)]
+    if abs(minors[-1]) < 1e-4:
+        return Kind.INCONCLUSIVE
+    if all(minor > 0 for minor in minors):
+        return Kind.LOCAL_MINIMUM
+    return Kind.LOCAL_MAXIMUM if all((-1) ** k * m < 0 for k, m in enumerate(minors)) else Kind.SADDLE_POINT
+
+
+def kinds_of_a_batch(hessians):
+    """A list of words for a batch, by counting signs of unsorted eigenvalues."""
+    signs = torch.sign(torch.round(torch.linalg.eigvals(hessians).real, decimals=3))
+    total = hessians.shape[-1]
+    words = {(total, 0): "min", (0, total): "max"}
+    counts = [(int((row > 0).sum()), int((row < 0).sum())) for row in signs]
+    return [words.get(pair, "saddle" if min(pair) > 0 else "degenerate") for pair in counts]
+
+
 def five_points(f, x, h):
     """Five points, of fourth order."""
 
@@ -311,6 +374,8 @@ TWINS = [
     _twin(logabsdet_by_qr, "calculus.logabsdet"),
     _twin(gauss_newton_by_root, "calculus.gauss_newton"),
     _twin(fisher_by_counting, "calculus.fisher"),
+    _twin(kind_by_leading_minors, "calculus.critical_point_of"),
+    _twin(kinds_of_a_batch, "calculus.critical_point"),
     _twin(trace_by_loop, "calculus.hutchinson_trace"),
     _twin(five_points, "calculus.finite_difference_gradient", order=4),
     _twin(rbf_opened, "kernel.rbf"),
