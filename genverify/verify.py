@@ -41,6 +41,7 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
     """
     _refuse_undeclared(subject)
     _refuse_spoilt_parameters(subject)
+    _refuse_empty(subject)
     catalogue = getattr(type(subject), "catalogue", None)
     with preserved(subject):
         prepared = adapt(subject)
@@ -70,6 +71,20 @@ def _refuse_spoilt_parameters(subject: Subject) -> None:
                 expected="finite parameters",
                 do="initialise it, or load a checkpoint that did not diverge",
             )
+
+
+def _refuse_empty(subject: Subject) -> None:
+    """An exact value, or a point at which to compare, without a number in it."""
+    for name in ("target", "at"):
+        stated = getattr(subject, name, None)
+        if isinstance(stated, Mapping):
+            stated = tuple(stated.values())
+        for part in stated if isinstance(stated, (tuple, list)) else (stated,):
+            if isinstance(part, torch.Tensor) and not part.numel():
+                raise UsageError(
+                    given=f"{name}= with a tensor of shape {tuple(part.shape)} for {subject.label}",
+                    expected="at least one row, and one number in it", do=f"state {name}= with numbers",
+                )  # fmt: skip
 
 
 def verify(
@@ -272,11 +287,26 @@ def _verdict(subject: Any, one: Check, outcome: Outcome, evidence: Evidence, rep
     )  # fmt: skip
 
 
+# Kinds that are called on a batch, of which each row is judged.
+_OF_ROWS = ("bijection", "density", "formula", "map")
+
+
+def _refuse_nothing(case: Case, kind: str) -> None:
+    """Of no rows there is nothing to judge: neither a PASS nor what the subject makes of them says anything."""
+    empty = [f"{name} of shape {tuple(tensor.shape)}" for name, tensor in case.tensors() if not tensor.numel()]
+    if kind in _OF_ROWS and empty:
+        raise UsageError(
+            given=f"a case in which there is nothing to judge ({', '.join(empty)})",
+            expected="at least one row, and one number in it",
+            do="replay a token from a report of this version of genverify",
+        )
+
+
 def replay(token: str, subject: Subject) -> Verdict:
     """Judges the case of a replay token again, on this subject.
 
     Raises:
-        UsageError: The token is corrupt or foreign, or its check is of another kind of subject.
+        UsageError: The token is corrupt or foreign, its check is of another kind of subject, or its case has no rows.
     """
     read = Token.read(token)
     one = find_check(read.check)
@@ -286,6 +316,7 @@ def replay(token: str, subject: Subject) -> Verdict:
             given=f"a token of the check {one.name!r} for a subject of kind {prepared.kind!r}",
             expected=f"a subject of kind {one.kind!r}", do=f"replay it with --as {one.kind}",
         )  # fmt: skip
+    _refuse_nothing(read.case, prepared.kind)
     run = Run(budget=find_budget(read.budget), alpha=read.alpha, seed=read.seed)
     with preserved(prepared) as keeper:
         judgement = _guarded(prepared, one, run, keeper)(read.case)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+import torch
+from torch.distributions import Normal
+from torch.distributions.transforms import ExpTransform
 
 import genverify as gv
 from genverify.cli import main
 from genverify.cli.declaring import declare
 from genverify.subjects.case import Case
+from genverify.subjects.density import Density
 from genverify.subjects.loading import load
 from genverify.subjects.token import Token
 from tests.toy_kind import registered
@@ -126,6 +130,47 @@ def test_what_the_command_line_refuses_before_it_runs_anything(capfd, tmp_path):
 def test_what_only_the_child_can_know_comes_back_as_one_line(capfd, tmp_path, arguments, words):
     assert words in refused(capfd, "check", *arguments, "--json", "report.json")
     assert not (tmp_path / "report.json").exists()
+
+
+NOTHING = torch.zeros(0, 2, dtype=torch.float64)
+
+
+def _refuses(x):
+    raise RuntimeError("an empty batch")
+
+
+@pytest.mark.parametrize(
+    ("subject", "check", "values"),
+    [
+        (
+            gv.Formula(lambda mu, logvar: 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(-1),
+                       like="kl.diagonal_to_standard_normal"),
+            "formula.value",
+            {"mean": NOTHING, "std": NOTHING, "#sizes": {"batch": 0, "latent": 2}, "#layout": "batched"},
+        ),
+        (gv.Formula(_refuses, like="normal.standard_log_prob"), "formula.inputs_untouched",
+         {"x": NOTHING, "#sizes": {"batch": 0, "event": 2}, "#layout": "batched"}),
+        (gv.Bijection(ExpTransform(), event_shape=(2,)), "bijection.logabsdet", {"x": NOTHING}),
+        (gv.Bijection(ExpTransform(), event_shape=(2,)), "bijection.shape", {"x": NOTHING}),
+        (Density(Normal(0.0, 1.0)), "density.batch_independence", {"x": NOTHING[:, 0]}),
+        (Density(Normal(0.0, 1.0)), "density.integrates_to_one", {"context": NOTHING}),
+    ],
+)  # fmt: skip
+def test_a_batch_of_no_rows_is_refused_and_never_judged(subject, check, values):
+    with pytest.raises(gv.UsageError, match="at least one row"):
+        gv.replay(Token(check=check, case=Case(values=values)).write(), subject)
+
+
+def test_a_target_without_numbers_is_refused():
+    for fields in ({"target": torch.zeros(0), "at": (torch.ones(1),)}, {"target": torch.ones(1), "at": (NOTHING,)}):
+        with pytest.raises(gv.UsageError, match="at least one row"):
+            gv.verify(gv.GradientEstimator(lambda theta: theta + torch.randn_like(theta), **fields))
+
+
+def test_an_event_or_a_batch_without_numbers_is_refused_when_it_is_declared(capfd):
+    for shape in ("0", "2,0"):
+        words = refused(capfd, "check", "torch.nn:Identity", "--as", "bijection", "--event-shape", shape)
+        assert "event" in words
 
 
 def _token():

@@ -19,7 +19,15 @@ class Mutant:
 
 @dataclass(frozen=True, kw_only=True)
 class Twin:
-    """A correct implementation in an unusual style: no check may say FAIL or ERROR, and at least one must PASS."""
+    """A correct implementation in an unusual style: no check may object, and at least one must PASS.
+
+    Attributes:
+        name: Its name.
+        make: Declares it as a stranger would.
+        inconclusive_at_quick: Why a check cannot settle it with the evaluations of the quick budget; at the standard
+            budget every check must.
+    """
 
     name: str
     make: Callable[[], Subject]
+    inconclusive_at_quick: str = ""
