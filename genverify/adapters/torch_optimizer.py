@@ -239,7 +239,9 @@ def optimizer_factory(subject: Optimizer) -> Optimizer:
     required, optional, open_ended = signature_of(subject.f)
     arguments = {**dict.fromkeys(required[1:]), **optional}
     try:
-        made = subject.f([nn.Parameter(torch.zeros(2))], **{k: v for k, v in subject.hyper.items() if k in arguments})
+        made = subject.f(
+            [nn.Parameter(torch.zeros(2, 2))], **{k: v for k, v in subject.hyper.items() if k in arguments}
+        )
     except Exception as error:
         raise UsageError(
             given=f"{subject.label}, which raised {type(error).__name__}: {error} on a list of parameters",
@@ -280,7 +282,7 @@ def _with(
         return HeldParameters(parameters, with_groups)
 
     def read(chosen: Mapping[str, Any]) -> dict[str, Any]:
-        return carried(begin([torch.zeros(2)], chosen).optimizer)
+        return carried(begin([torch.zeros(2, 2)], chosen).optimizer)
 
     convention = Convention(
         name=name,

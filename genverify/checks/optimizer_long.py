@@ -18,8 +18,8 @@ __all__ = []
 
 @check(
     "optimizer.long_trajectory",
-    statement="over a thousand steps on a quadratic, Rosenbrock's function, a logistic regression and hostile gradients "
-    "every increment is the rule's, from the parameters before it, in float64, float32 and bfloat16",
+    statement="over a thousand steps on a quadratic, Rosenbrock's function, a logistic regression and hostile "
+    "gradients every increment is the rule's, from the parameters before it, in float64, float32 and bfloat16",
     source="the rule's own: genverify explain optimizer.<rule>; Rosenbrock 1960",
     searched=False,
     family="long",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -57,10 +59,23 @@ def agreement(subject: Optimizer, case: Case, one: Trajectory, other: Tensor, *,
     )
 
 
+def _elementwise(subject: Optimizer) -> str | None:
+    assert subject.law is not None
+    if subject.law.wants == "sparse":
+        return "its gradients come by rows"
+    return None if subject.law.partition == "entries" else "the rule mixes the entries of a parameter"
+
+
+def _apart(subject: Optimizer) -> str | None:
+    assert subject.law is not None
+    return "the rule treats all parameters as one vector" if subject.law.partition == "everything" else None
+
+
 @check(
     "optimizer.parameters_independent",
     statement="a parameter moves as it would if it were alone: no state is shared between parameters",
     source="every rule of the catalogue keeps a state for each parameter; met in PennyLaneAI/pennylane#1928 (Adagrad)",
+    requires=_apart,
     family="several",
 )
 def parameters_independent(subject: Optimizer, case: Case, run: Run) -> Judgement:
@@ -81,12 +96,6 @@ def parameters_independent(subject: Optimizer, case: Case, run: Run) -> Judgemen
     )
 
 
-def _elementwise(subject: Optimizer) -> str | None:
-    assert subject.law is not None
-    alone = subject.law.partition == "entries"  # type: ignore[attr-defined]
-    return None if alone else "the rule mixes the entries of a parameter"
-
-
 @check(
     "optimizer.permutation_equivariance",
     statement="reversing the entries of parameters and gradients reverses the trajectory: the rule is elementwise",
@@ -102,11 +111,10 @@ def permutation_equivariance(subject: Optimizer, case: Case, run: Run) -> Judgem
     stream = Stream.of(case)
     if all(p.numel() < 2 for p in stream.parameters):
         return inconclusive("no parameter has two entries")
-    reversed_stream = Stream(
+    reversed_stream = replace(
+        stream,
         parameters=tuple(p.reshape(-1).flip(0) for p in stream.parameters),
         gradients=tuple(g.reshape(stream.steps, -1).flip(1) for g in stream.gradients),
-        present=stream.present,
-        rates=stream.rates,
     )
     plain = drive(subject, stream, case["options"])
     turned = drive(subject, reversed_stream, case["options"]).observed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
 
@@ -84,12 +85,7 @@ def parameter_groups(subject: Optimizer, case: Case, run: Run) -> Judgement:
     assert subject.law is not None
     assert subject.convention is not None
     stream, options = Stream.of(case), case["options"]
-    steady = Stream(
-        parameters=stream.parameters,
-        gradients=stream.gradients,
-        present=stream.present,
-        rates=torch.ones_like(stream.rates),
-    )
+    steady = replace(stream, rates=torch.ones_like(stream.rates))
     rate = float(options.get("lr", subject.law.rate))
     plain, doubled = subject.law.arguments(options), subject.law.arguments({**options, "lr": 2.0 * rate})
     own = {name: value for name, value in doubled.items() if plain.get(name) != value}

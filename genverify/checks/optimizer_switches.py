@@ -87,11 +87,11 @@ def switches_agree(subject: Optimizer, case: Case, run: Run) -> Judgement:
 
 def _homogeneous(subject: Optimizer) -> str | None:
     assert subject.law is not None
-    if subject.law.degree is None:  # type: ignore[attr-defined]
+    if subject.law.degree is None:
         return "the rule's steps are not homogeneous in the gradient"
     if subject.law.decays({}):
         return "the declared weight decay has a unit of its own"
-    zeros = subject.law.unitless({})  # type: ignore[attr-defined]
+    zeros = subject.law.unitless({})
     return None if zeros is not None else "its ε cannot be set to 0"
 
 
@@ -106,8 +106,8 @@ def _homogeneous(subject: Optimizer) -> str | None:
 def scale_invariance(subject: Optimizer, case: Case, run: Run) -> Judgement:
     """The same stream, and the stream times a power of two."""
     assert subject.law is not None
-    zeros = subject.law.unitless(case["options"])  # type: ignore[attr-defined]
-    degree: int = subject.law.degree  # type: ignore[attr-defined]
+    zeros = subject.law.unitless(case["options"])
+    degree: int = subject.law.degree
     unitless = Case(values={**case.values, "options": zeros}, seed=case.seed)
     declined = refused(subject, unitless)
     if declined is not None:

@@ -45,7 +45,7 @@ def introduce(subject: Optimizer) -> Optimizer:
     arguments = law.arguments({})
     shown: Mapping[str, Any] = {}
     try:
-        session = convention.start([torch.zeros(2)], arguments)
+        session = convention.start([torch.zeros(2, 2)], arguments)
         assert session is not None
         if convention.read is not None:
             shown = convention.read(arguments)

@@ -61,7 +61,7 @@ def _gradients(draw: DrawFn, shape: tuple[int, ...], steps: int, dtype: torch.dt
     numel = torch.Size(shape).numel()
     pattern = draw(st.sampled_from(_PATTERNS))
     profile = draw(st.sampled_from(_PROFILES)) if numel > 1 else (1.0,)
-    base = draw(st.sampled_from(_SIZES)) * torch.tensor(profile[:numel], dtype=torch.float64)
+    base = draw(st.sampled_from(_SIZES)) * torch.tensor(profile, dtype=torch.float64).repeat(2)[:numel]
     rate = draw(st.sampled_from((0.5, 0.9))) if pattern in ("shrinking", "growing") else 0.5
     stream = _factors(pattern, steps, rate)[:, None] * base
     if pattern == "free":
@@ -103,7 +103,7 @@ def _case(
     allowed = [shape for shape in _SHAPES_OF.get(wants, SHAPES) if torch.Size(shape).numel() >= entries]
     shapes = draw(st.lists(st.sampled_from(allowed), min_size=parameters, max_size=3))
     # An empty parameter has neither a norm nor a mean that a rule could heed.
-    if parameters > 1 and getattr(subject.law, "elementwise", True) and draw(st.integers(0, 5)) == 5:
+    if parameters > 1 and not wants and getattr(subject.law, "elementwise", True) and draw(st.integers(0, 5)) == 5:
         shapes.append((0,))  # nothing to move, and nothing to stumble over
     length = draw(st.integers(steps, min(_SHORT, longest)))
     if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle

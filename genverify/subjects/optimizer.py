@@ -15,7 +15,6 @@ __all__ = ["Convention", "Law", "Optimizer", "Session"]
 
 
 @runtime_checkable
-@runtime_checkable
 class Session(Protocol):
     """One implementation at work on its own parameters."""
 
@@ -58,7 +57,6 @@ class Convention:
 
 
 @runtime_checkable
-@runtime_checkable
 class Law(Protocol):
     """The rule that a subject is held against, as the catalogue introduces it."""
 
@@ -70,6 +68,25 @@ class Law(Protocol):
     @property
     def source(self) -> str:
         """Where the rule comes from."""
+        ...
+
+    @property
+    def wants(self) -> str:
+        """What implementations must be fed: "" (any gradients), matrices, sparse, closure or iterates."""
+        ...
+
+    @property
+    def partition(self) -> str:
+        """What the rule mixes: entries (nothing), tensors, matrices or everything."""
+        ...
+
+    @property
+    def degree(self) -> int | None:
+        """The power of a positive factor of the gradients by which the steps grow; None where there is no such law."""
+        ...
+
+    def unitless(self, options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The options with everything that has a unit at zero; None where the code does not let it."""
         ...
 
     @property

@@ -127,9 +127,13 @@ class Stream:
 
 
 def _sparse_rows(gradient: Tensor, present: Tensor) -> Tensor:
-    """The rows that are present, as a sparse tensor."""
+    """The rows that are present, as an embedding leaves them: a row that was looked up twice stands there twice."""
     rows = present.nonzero().T
-    return torch.sparse_coo_tensor(rows, gradient[rows[0]].clone(), gradient.shape, check_invariants=True).coalesce()
+    values = gradient[rows[0]].clone()
+    if len(values):  # halves of a binary number add up to it
+        rows, values = torch.cat([rows, rows[:, :1]], 1), torch.cat([values, values[:1] / 2])
+        values[0] -= values[-1]
+    return torch.sparse_coo_tensor(rows, values, gradient.shape, check_invariants=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,12 +241,19 @@ def pursue(
     assert subject.law is not None
     session = start(subject, parameters, subject.law.arguments(options or {}))
     landscape, sizes = Landscape(steps), [p.numel() for p in parameters]
+    sparse = subject.law.wants == "sparse"
+    present = tuple(
+        (torch.arange(steps)[:, None] + torch.arange(len(p))) % 3 != 0 if sparse else torch.ones(steps) > 0
+        for p in parameters
+    )
     observed, slopes = [_flat(session.parameters)], []
     for k in range(steps):
         slope = landscape.slope(k, observed[-1])
         parts = zip(slope.split(sizes), parameters, strict=True)
         given = [part.reshape(p.shape).to(p.dtype, copy=True) for part, p in parts]
         slopes.append(torch.cat([g.reshape(-1).to(torch.float64) for g in given]))
+        if sparse:
+            given = [_sparse_rows(g, m[k]) for g, m in zip(given, present, strict=True)]
         with subject_code():
             session.step(given)
             observed.append(_flat(session.parameters))
@@ -250,8 +261,9 @@ def pursue(
     stream = Stream(
         parameters=tuple(parameters),
         gradients=tuple(part.reshape(steps, *p.shape).to(p.dtype) for part, p in pairs),
-        present=tuple(torch.ones(steps, dtype=torch.bool) for _ in parameters),
+        present=present,
         rates=torch.ones(steps, dtype=torch.float64),
+        sparse=sparse,
     )
     return Trajectory(stream=stream, observed=torch.stack(observed), narrow=_narrowest(session, stream))
 

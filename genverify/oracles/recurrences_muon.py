@@ -1,0 +1,173 @@
+"""Muon: momentum whose matrices are made nearly orthogonal by a Newton–Schulz iteration in bfloat16.
+
+    b ← μ b + (1-μ) g;  u = (1-μ) g + μ b, or b;  θ ← (1 - η λ) θ - η c O(u),
+    O(u): X₀ = u / ‖u‖, five times X ← a X + (b A + c A²) X with A = X Xᵀ (of the wide side).
+
+The iteration is a polynomial that does not converge: singular values end anywhere in 0.7 … 1.2, so that it is part of
+the rule. Its rounding is bounded to first order: every intermediate matrix may be off by 3 u₁₆ of the magnitude of its
+terms, u₁₆ bfloat16's unit roundoff, and what that does to O is its exact derivative. Where the sum exceeds a quarter, the
+curvature would count as well, and nothing is claimed.
+
+Source: Jordan et al. 2024, Muon; Liu et al. 2025, "Muon is scalable for LLM training" (the other factor c).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genverify.numerics.rounding import unit_roundoff
+from genverify.oracles.recurrences_reductions import Layout
+from genverify.oracles.running_error import ROUNDINGS, Ball
+
+__all__ = ["Muon", "orthogonalised", "rate_factor"]
+
+_ROUNDINGS, _LARGEST = 3.0, 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Muon's recurrence; `epsilon`: clamped, ‖u‖ is at least ε; added, ‖u‖ + ε.
+
+    `factor`: original, √max(1, rows/columns); adamw, 0.2 √max(rows, columns); none, 1. `decay`: decoupled, η λ θ;
+    adjusted, η c λ θ; coupled, g + λ θ.
+    """
+
+    nesterov: bool = True
+    epsilon: str = "clamped"
+    factor: str = "original"
+    decay: str = "decoupled"
+    maximize: bool = False
+
+    def follow(
+        self,
+        observed: Tensor,
+        gradients: Tensor,
+        present: Tensor,
+        hyper: Mapping[str, float],
+        rates: Tensor,
+        dtype: torch.dtype,
+        *,
+        layout: Layout | None = None,
+        shared_clock: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """After each step the expected θ and its allowed error, from the θ observed before; see `Recurrence.follow`."""
+        assert layout is not None, "Muon moves matrices"
+        decay = Ball.rounded(hyper["weight_decay"], dtype)
+        g = Ball.exact(-gradients if self.maximize else gradients, dtype)
+        if self.decay == "coupled":
+            g, decay = g + decay * Ball.exact(observed[:-1], dtype), Ball.exact(0.0, dtype)
+        moved = self._momentum(g, present, hyper, dtype)
+        lr = Ball.rounded(hyper["lr"] * rates[:, None], dtype)
+        factors = torch.tensor([rate_factor(self.factor, shape) if len(shape) == 2 else 1.0 for shape in layout.shapes])
+        spread = factors.double().repeat_interleave(torch.tensor(layout.sizes))
+        shrink = 1.0 - lr * decay * (spread if self.decay == "adjusted" else 1.0)
+        kept = Ball.exact(observed[:-1], dtype) * shrink
+        parts, values, radii = zip(moved.value.split(list(layout.sizes), 1), layout.shapes, strict=True), [], []
+        errors = moved.radius.split(list(layout.sizes), 1)
+        for (u, shape), error in zip(parts, errors, strict=True):
+            if len(shape) != 2 or 0 in shape:
+                values.append(torch.zeros_like(u))
+                radii.append(torch.full_like(u, math.inf))
+                continue
+            found, allowed = orthogonalised(u.reshape(-1, *shape), error.reshape(-1, *shape), hyper, self.epsilon)
+            values.append(found.reshape(u.shape))
+            radii.append(allowed.reshape(u.shape))
+        step = lr * Ball(spread * torch.cat(values, 1), spread * torch.cat(radii, 1), kept.rho, kept.eta)
+        after = kept - step
+        expected = torch.where(present, after.value, observed[:-1])
+        allowed = torch.where(present, after.radius, 0.0)
+        return expected, torch.where(torch.isnan(allowed) | torch.isnan(expected), torch.inf, allowed)
+
+    def _momentum(self, g: Ball, present: Tensor, hyper: Mapping[str, float], dtype: torch.dtype) -> Ball:
+        """The matrices that are made orthogonal, [T, n]."""
+        mu = Ball.rounded(hyper["momentum"], dtype)
+        b = Ball.exact(torch.zeros_like(g.value[0]), dtype)
+        found: list[Ball] = []
+        for k in range(len(g.value)):
+            new = mu * b + (1.0 - mu) * g.like(g.value[k], g.radius[k])
+            here = present[k]
+            b = new.like(torch.where(here, new.value, b.value), torch.where(here, new.radius, b.radius))
+            found.append(b)
+        m = g.like(torch.stack([x.value for x in found]), torch.stack([x.radius for x in found]))
+        return (1.0 - mu) * g + mu * m if self.nesterov else m
+
+
+def rate_factor(factor: str, shape: tuple[int, ...]) -> float:
+    """By what the rate is multiplied for a matrix of that shape."""
+    rows, columns = shape
+    return {
+        "original": math.sqrt(max(1.0, rows / columns)),
+        "adamw": 0.2 * math.sqrt(max(rows, columns)),
+        "none": 1.0,
+    }[factor]
+
+
+def _iteration(steps: int, a: float, b: float, c: float, short: int, wide: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """(X₀ [short, wide], nudges of all intermediate matrices) → X after the steps."""
+
+    def run(x: Tensor, nudges: Tensor) -> Tensor:
+        at = 0
+
+        def nudged(y: Tensor) -> Tensor:
+            nonlocal at
+            at += y.numel()
+            return y + nudges[at - y.numel() : at].reshape(y.shape)
+
+        x = nudged(x)
+        for _ in range(steps):
+            gram = nudged(x @ x.mT)
+            update = nudged(b * gram + c * gram @ gram)
+            x = nudged(a * x + update @ x)
+        return x
+
+    return run
+
+
+def _magnitudes(x: Tensor, steps: int, a: float, b: float, c: float) -> Tensor:
+    """How large the terms of every intermediate matrix are, in the order of the nudges, [T, nudges]."""
+    found = [x.abs()]
+    for _ in range(steps):
+        gram, size = x @ x.mT, x.abs() @ x.mT.abs()
+        update = b * gram + c * gram @ gram
+        found += [size, abs(b) * gram.abs() + abs(c) * gram.abs() @ gram.abs()]
+        found.append(abs(a) * x.abs() + update.abs() @ x.abs())
+        x = a * x + update @ x
+    return torch.cat([one.flatten(1) for one in found], 1)
+
+
+def orthogonalised(
+    u: Tensor, error: Tensor, hyper: Mapping[str, float], epsilon: str = "clamped"
+) -> tuple[Tensor, Tensor]:
+    """O(u) for each of T matrices, and how far bfloat16 may be from it.
+
+    Shapes: `u`, `error` and both results [T, rows, columns].
+
+    >>> hyper = {"a": 3.4445, "b": -4.775, "c": 2.0315, "ns_steps": 5.0, "eps": 1e-7}
+    >>> found, allowed = orthogonalised(torch.eye(2).double()[None], torch.zeros(1, 2, 2), hyper)
+    >>> bool((torch.linalg.svdvals(found) > 0.6).all()), bool((allowed < 0.25).all())
+    (True, True)
+    """
+    a, b, c, steps = hyper["a"], hyper["b"], hyper["c"], int(hyper["ns_steps"])
+    tall = u.shape[1] > u.shape[2]
+    if tall:
+        u, error = u.mT, error.mT
+    norm = torch.linalg.matrix_norm(u, keepdim=True)
+    norm = norm + hyper["eps"] if epsilon == "added" else norm.clamp_min(hyper["eps"])
+    x = u / norm
+    run = _iteration(steps, a, b, c, *u.shape[1:])
+    sizes = _magnitudes(x, steps, a, b, c)
+    zero = torch.zeros_like(sizes)
+    derivative = torch.func.vmap(torch.func.jacrev(run, argnums=1))(x, zero)
+    unit = unit_roundoff(torch.bfloat16)
+    nudges = _ROUNDINGS * unit * sizes
+    first = x[0].numel()
+    nudges[:, :first] += (error / norm + ROUNDINGS * unit * x.abs()).flatten(1)
+    allowed = (derivative.abs() * nudges[:, None, None, :]).sum(-1)
+    found = torch.func.vmap(run)(x, zero)
+    allowed = torch.where(allowed <= _LARGEST, 1.5 * allowed, math.inf)
+    return (found.mT, allowed.mT) if tall else (found, allowed)
