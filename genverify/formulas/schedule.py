@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from genverify.formulas.plain_numbers import choice, number, whole_numbers
 from genverify.formulas.references import declares_reference
 from genverify.formulas.schedule_arguments import (
     BASE,
@@ -18,10 +19,7 @@ from genverify.formulas.schedule_arguments import (
     STEP,
     TOTAL,
     WITHIN,
-    choice,
-    number,
     schedule_formula,
-    whole_numbers,
 )
 from genverify.oracles import schedule as oracle
 from genverify.oracles import schedule_phases as phases

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from genverify.formulas.catalogue import formula
+from genverify.formulas.plain_numbers import number
 from genverify.subjects.domains import Domain, integer
 from genverify.subjects.parametrisation import plain
 from genverify.subjects.specification import Argument, Axis, Constraint, Layout, Option, Specification
 
 __all__ = [
     "AT_ONCE", "BASE", "BEYOND", "COUNT", "END", "FACTOR", "LAST", "LONGEST", "STEP", "TOTAL", "WARMUP", "WITHIN",
-    "choice", "number", "schedule_formula", "steps", "whole_numbers",
+    "schedule_formula", "steps",
 ]  # fmt: skip
 
 # Long enough for two restarts, short enough to step through; up to here t·(1/T) = 1 at t = T in every precision.
@@ -25,30 +25,6 @@ _ROUNDINGS = 256
 
 SINGLY = Layout(name="one step at a time", drop=("time",))
 AT_ONCE = Layout(name="several steps at once")
-
-
-def number(low: float, high: float) -> Domain:
-    """A plain Python number between two positive bounds, drawn through its logarithm."""
-    return Domain(
-        name="positive number", low=math.log(low), high=math.log(high),
-        make=lambda raw, shape, dtype: float(raw.reshape(()).exp()),
-    )  # fmt: skip
-
-
-def choice(*values: float) -> Domain:
-    """One of a few plain Python numbers; the first is the simplest."""
-    return Domain(
-        name="one of " + ", ".join(f"{one:g}" for one in values), low=0, high=len(values) - 1, integral=True,
-        make=lambda raw, shape, dtype: values[int(raw.reshape(()).round())],
-    )  # fmt: skip
-
-
-def whole_numbers(low: int, high: int) -> Domain:
-    """Whole numbers in ascending order, as a tuple."""
-    return Domain(
-        name=f"ascending whole numbers {low}..{high}", low=low, high=high, integral=True, simple=float(low),
-        make=lambda raw, shape, dtype: tuple(sorted(int(one) for one in raw.round().reshape(-1).tolist())),
-    )  # fmt: skip
 
 
 def _argument(name: str, domain: Domain, *aliases: str, default: Any = ..., axes: str = "") -> Argument:  # noqa: ANN401

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from genverify.formulas.plain_numbers import choice, number
 from genverify.formulas.references import declares_reference
-from genverify.formulas.schedule_arguments import COUNT, STEP, TOTAL, choice, number, schedule_formula, steps
+from genverify.formulas.schedule_arguments import COUNT, STEP, TOTAL, schedule_formula, steps
 from genverify.formulas.schedule_warmup import PEAK
 from genverify.oracles import schedule_phases as phases
 from genverify.reference.schedules import one_cycle as one_cycle_reference

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from genverify.formulas.plain_numbers import number
 from genverify.formulas.references import declares_reference
 from genverify.formulas.schedule_arguments import (
     BEYOND,
@@ -16,7 +17,6 @@ from genverify.formulas.schedule_arguments import (
     TOTAL,
     WARMUP,
     WITHIN,
-    number,
     schedule_formula,
     steps,
 )

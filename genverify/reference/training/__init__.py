@@ -1,0 +1,1 @@
+"""What stands between a loss and a step: clipping, accumulation, the scaling of a loss, the average of the weights."""
