@@ -37,14 +37,18 @@ def diffeomorphism() -> Domain:
 
 
 def _curved(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Q diag(λ) Qᵀ with |λ_i| at least a quarter; diagonal, with zeros, where some number on the diagonal is zero."""
+    """Q diag(λ) Qᵀ with eigenvalues of different sizes; diagonal, with zeros, where a diagonal number is zero.
+
+    Q is turned by about 60° even where the numbers above the diagonal are zero, so that the diagonal of the matrix says
+    little of its eigenvalues.
+    """
     square = raw.reshape(shape)
     numbers = torch.diagonal(square, dim1=-2, dim2=-1)
     flat = numbers == 0
-    values = torch.sign(numbers) * (numbers**2 + 0.25)
-    skew = torch.triu(square, 1) - torch.triu(square, 1).mT
+    values = torch.sign(numbers) * (numbers**2 + 0.25) / (1 + 2 * torch.arange(shape[-1], dtype=raw.dtype))
+    upper = torch.triu(square + 0.6, 1)
     one = torch.eye(shape[-1], dtype=square.dtype)
-    turn = torch.linalg.solve(one + skew, one - skew)
+    turn = torch.linalg.solve(one + upper - upper.mT, one - upper + upper.mT)
     turned = turn @ torch.diag_embed(values) @ turn.mT
     # An exact zero among the eigenvalues survives rounding in a diagonal matrix alone.
     made = torch.where(flat.any(-1)[..., None, None], torch.diag_embed(values), turned).to(dtype)

@@ -233,7 +233,7 @@ MUTANTS = [
     _mutant(minimum_if_none_negative, "calculus.critical_point", "formula.value"),
     _mutant(minimum_and_maximum_exchanged, "calculus.critical_point"),
     _mutant(kind_by_determinant, "calculus.critical_point_of"),
-    _mutant(kind_by_diagonal, "calculus.critical_point_of", "formula.value"),
+    _mutant(kind_by_diagonal, "calculus.critical_point_of"),
     _mutant(trace_of_norms, "calculus.hutchinson_trace"),
     _mutant(forward_difference, "calculus.finite_difference_gradient", "formula.order", order=2),
     _mutant(rbf_without_half, "kernel.rbf"),
