@@ -127,7 +127,7 @@ REMAINDER = claim(
     statement="the Hessian of θ ↦ L(f(θ)) is JᵀHJ + Σ_k ∂L/∂f_k ∇²f_k: it is the Gauss–Newton matrix where the slope "
     "of the loss vanishes (a perfect fit) or the model is linear, and not otherwise",
     source="Schraudolph 2002; Nocedal & Wright 2006, eq. 10.5",
-    assumptions=("f and L twice continuously differentiable; executed at m = 2, n = 2 with L and f unspecified",),
+    assumptions=("f and L twice continuously differentiable; executed at m = n = 2, all symbols",),
     equation=_remainder,
 )  # fmt: skip
 
