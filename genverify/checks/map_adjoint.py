@@ -10,7 +10,7 @@ from genverify.checks.map_comparison import agreement
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.map import Map
-from genverify.subjects.map_evaluation import MapEvaluation, evaluated
+from genverify.subjects.map_evaluation import evaluated
 from genverify.verdict import Judgement, failed, inconclusive
 
 __all__ = ["adjoint"]
@@ -37,21 +37,15 @@ def adjoint(subject: Map, case: Case, run: Run) -> Judgement:
             message=f"the adjoint maps images {tuple(y.shape)} to {tuple(back.shape)}, not to {tuple(at.x.shape)}",
         )  # fmt: skip
 
-    def products() -> tuple[Tensor, Tensor]:
-        there, back = _linear_part(at, at.x, ""), _linear_part(at, y, "adjoint")
-        return (there * y).flatten(1).sum(1, keepdim=True), (back * at.x).flatten(1).sum(1, keepdim=True)
+    at_zero, back_at_zero = at(torch.zeros_like(at.x)).detach(), at.other("adjoint", torch.zeros_like(y)).detach()
 
-    size = (_linear_part(at, at.x, "").detach().double() * y.double()).abs().flatten(1).sum(1)
+    def products() -> tuple[Tensor, Tensor]:
+        there, here = at(at.x) - at_zero, at.other("adjoint", y) - back_at_zero
+        return (there * y).flatten(1).sum(1, keepdim=True), (here * at.x).flatten(1).sum(1, keepdim=True)
+
+    size = ((image.detach().double() - at_zero) * y.double()).abs().flatten(1).sum(1)
     return agreement(
         at, products, quantity="|⟨f(x), y⟩ − ⟨x, g(y)⟩|", scale=size,
         message=lambda row: f"⟨f(x), y⟩ is not ⟨x, g(y)⟩ in row {row}: g is not the adjoint of f"
         " (a kernel flipped once too often, another padding, a missing factor?)",
     )  # fmt: skip
-
-
-def _linear_part(at: MapEvaluation, points: Tensor, name: str) -> Tensor:
-    """What f, or the function of that name, adds to its value at zero."""
-    zero = torch.zeros_like(points)
-    if name:
-        return at.other(name, points) - at.other(name, zero)
-    return at(points) - at(zero)

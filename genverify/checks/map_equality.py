@@ -64,6 +64,7 @@ def residual_of(subject: Map, case: Case, run: Run) -> Judgement:
 
 
 def _branch_slip(image: Tensor, branch: Tensor, x: Tensor) -> str:
+    image, branch = image.detach(), branch.detach()
     close = torch.finfo(torch.float32).eps * float((branch.abs() + x.abs()).max())
     guesses = [
         (branch, "the skip is missing"), (x - branch, "the branch is subtracted"), (x, "the branch is missing"),

@@ -42,5 +42,5 @@ def dense_matrix(
         basis = torch.zeros(len(index), numel, dtype=dtype, device=device)
         basis[torch.arange(len(index), device=device), index] = 1.0
         basis = basis.reshape(len(index), *event_shape)
-        columns.append((f(basis) - f(torch.zeros_like(basis))).reshape(len(index), -1))
+        columns.append((f(basis) - f(torch.zeros_like(basis))).detach().reshape(len(index), -1))
     return torch.cat(columns).mT.contiguous()

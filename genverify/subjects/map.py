@@ -71,8 +71,8 @@ class Map(Subject):
         batch_independent: Whether a row depends on that row alone; False for batch norm in training mode.
         writes_input: It is meant to work in place on its input.
         keeps_dtype: Whether the image has the dtype of the input; False under autocast, say.
-        gradient: Whether its derivatives are those of its values; False for a straight-through or another surrogate, and
-            for what stands still in the backward pass alone (spectral norm's power iteration in training mode).
+        gradient: Whether its derivatives are those of its values; False for a straight-through or another surrogate,
+            and for what stands still in the backward pass alone (spectral norm's power iteration in training mode).
         linear: Claims f(ax + bz) = a f(x) + b f(z).
         affine: Claims the same of f − f(0); with it `matrix` and `adjoint` speak of f − f(0).
         matrix: The dense operator W [outputs, inputs], or (W, b): f(x) = W vec(x) + b.
