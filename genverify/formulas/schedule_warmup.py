@@ -126,7 +126,14 @@ LINEAR_WARMUP = schedule_formula(
 WARMUP_COSINE = schedule_formula(
     "warmup_cosine", "η(t) = η₀ t/w for t < w; η_T + ½ (η₀ − η_T) (1 + cos π(t − w)/(T − w)) from then on",
     "Goyal et al. 2017, section 2.2; Loshchilov & Hutter 2017, eq. 5",
-    (STEP, WARMUP, TOTAL, PEAK, END, _START, BEYOND), _warmup_cosine,
+    (
+        STEP,
+        # w < T whatever is drawn, so that few cases are thrown away.
+        plain("warmup", "", integer(1, 3), WARMUP.forms[0].aliases, differentiable=False),
+        plain("total", "", integer(4, 8), TOTAL.forms[0].aliases, differentiable=False),
+        PEAK, END, _START, BEYOND,
+    ),
+    _warmup_cosine,
     dialects=(
         _WARM,
         Axis(name="after the end", options=(
@@ -137,7 +144,6 @@ WARMUP_COSINE = schedule_formula(
             Option(name="cosine from step zero", keywords={"shifted": False}, accepted=False,
                    note="cos πt/T also after the warm-up, which has used up a part of it: the rate drops at w"),
         )),
-        COUNT,
     ),
     constraints=(WITHIN, _WARM_BEFORE), derivation="schedule.warmup_cosine.continuous",
 )  # fmt: skip

@@ -14,9 +14,10 @@ __all__ = ["clipped_by_norm", "clipped_by_value", "mean_gradient", "total_norm",
 
 # Several tensors, or one, whose entries are then taken one by one.
 Gradients = Sequence[Tensor] | Tensor
+Number = float | Tensor
 
 
-def total_norm(gradients: Gradients, order: float = 2.0) -> Tensor:
+def total_norm(gradients: Gradients, order: Number = 2.0) -> Tensor:
     """‖g‖_p over all entries of all tensors.
 
     >>> total_norm([torch.tensor([3.0]), torch.tensor([0.0, 4.0])])
@@ -29,7 +30,7 @@ def total_norm(gradients: Gradients, order: float = 2.0) -> Tensor:
 
 
 def clipped_by_norm(
-    gradients: Gradients, bound: float, order: float = 2.0, *, epsilon: float = 0.0, always: bool = False,
+    gradients: Gradients, bound: Number, order: Number = 2.0, *, epsilon: float = 0.0, always: bool = False,
     branch: bool = True, each: bool = False,
 ) -> Tensor:  # fmt: skip
     """G min(1, c/(‖g‖ + ε)), flat.
@@ -53,7 +54,7 @@ def clipped_by_norm(
     return flat * torch.where(above, bound / safe, torch.ones_like(norm))
 
 
-def clipped_by_value(gradients: Gradients, bound: float) -> Tensor:
+def clipped_by_value(gradients: Gradients, bound: Number) -> Tensor:
     """Each entry moved into [−c, c], flat.
 
     >>> clipped_by_value([torch.tensor([3.0, -0.5])], 1.0)
@@ -63,7 +64,7 @@ def clipped_by_value(gradients: Gradients, bound: float) -> Tensor:
 
 
 def unscaled(
-    gradients: Gradients, scale: float, bound: float | None = None, *, epsilon: float = 0.0, branch: bool = True,
+    gradients: Gradients, scale: Number, bound: Number | None = None, *, epsilon: float = 0.0, branch: bool = True,
     early: bool = False,
 ) -> Tensor:  # fmt: skip
     """The gradient of the loss from that of S times the loss, and clipped then; `early` clips before.

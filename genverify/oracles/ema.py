@@ -29,7 +29,7 @@ def update(average: sympy.Symbol, weights: sympy.Symbol, decay: sympy.Symbol) ->
     return Derivation(value=decay * average + weights - decay * weights)
 
 
-def from_first(weights: Tensor, decay: float) -> tuple[Tensor, ...]:
+def from_first(weights: Tensor, decay: float | Tensor) -> tuple[Tensor, ...]:
     """The average after n values, begun at the first: β^(n−1) θ₁ + Σ_{i≥2} (1 − β) β^(n−i) θ_i, as terms.
 
     Shapes: `weights` [n, …].
@@ -43,7 +43,7 @@ def from_first(weights: Tensor, decay: float) -> tuple[Tensor, ...]:
     return (*terms, *((1 - decay) * decay ** (n - 1 - i) * weights[i] for i in range(1, n)))
 
 
-def corrected(weights: Tensor, decay: float, *, correct: bool = True) -> tuple[Tensor, ...]:
+def corrected(weights: Tensor, decay: float | Tensor, *, correct: bool = True) -> tuple[Tensor, ...]:
     """The average after n values, begun at zero and divided by what the weights add up to: as terms.
 
     Σ_i (1 − β) β^(n−i) θ_i / (1 − βⁿ)

@@ -299,12 +299,6 @@ def by_the_decay_constant(t, lr, lam):
     return lr * math.exp(-lam * t)
 
 
-@twin("exponential")
-def by_logarithms(step, initial_learning_rate, decay_steps, decay_rate):
-    """TensorFlow's arguments, and the power by a logarithm."""
-    return initial_learning_rate * 2.0 ** (math.log2(decay_rate) * step / decay_steps)
-
-
 @twin("warmup_cosine")
 def transformers_style(optimizer, num_warmup_steps, num_training_steps, num_cycles=0.5):
     """A factory of LambdaLR, as Hugging Face's transformers writes it."""
@@ -335,18 +329,6 @@ def as_in_the_paper(iteration, stepsize, base_lr, max_lr):
     cycle = np.floor(1 + iteration / (2 * stepsize))
     x = np.abs(iteration / stepsize - 2 * cycle + 1)
     return base_lr + (max_lr - base_lr) * np.maximum(0, 1 - x)
-
-
-@twin("sigmoid")
-def by_tanh(step, k, x0):
-    """½ (1 + tanh): loses digits where the weight is small, and nobody minds."""
-    return 0.5 * (1 + math.tanh(0.5 * k * (step - x0)))
-
-
-@twin("multi_step")
-def by_bisection(step, lr, gamma, milestones):
-    """How many milestones are over, by bisection."""
-    return lr * gamma ** int(np.searchsorted(milestones, step, side="right"))
 
 
 @twin("polynomial")
