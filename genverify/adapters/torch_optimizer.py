@@ -146,8 +146,9 @@ def _capabilities(kind: Any) -> frozenset[str]:  # noqa: ANN401 - a class
         found |= {"groups", "none", "rate"}
     if hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict"):
         found.add("state")
-    required, optional, _ = signature_of(getattr(kind, "step", None))
-    if "closure" in (*required, *optional):
+    step = getattr(kind, "step", None)
+    required, optional, _ = signature_of(step)
+    if step is not torch.optim.Optimizer.step and "closure" in (*required, *optional):
         found.add("closure")
     return frozenset(found)
 

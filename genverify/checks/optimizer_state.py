@@ -65,6 +65,8 @@ def state_round_trip(subject: Optimizer, case: Case, run: Run) -> Judgement:
 def _groups(subject: Optimizer) -> str | None:
     assert subject.convention is not None
     assert subject.law is not None
+    if subject.law.partition == "everything":
+        return "the rule treats all parameters as one vector"
     if "groups" not in subject.convention.capabilities:
         return "it is not a torch.optim.Optimizer class that takes a learning rate and keeps it in parameter groups"
     return None

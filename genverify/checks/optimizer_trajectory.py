@@ -23,9 +23,11 @@ _SOURCE = "the rule's own: genverify explain optimizer.<rule>"
 def refused(subject: Optimizer, case: Case) -> Judgement | None:
     """A NOT_APPLICABLE where the implementation declines options that nobody declared; None where it takes them."""
     options = case["options"]
+    assert subject.law is not None
+    if subject.law.wants == "function":
+        return not_applicable("its steps depend on the function that it minimises: see optimizer.line_search")
     if not options:
         return None
-    assert subject.law is not None
     if not subject.law.legal(options):
         return not_applicable(f"the rule does not allow {shown(options)} together")
     try:

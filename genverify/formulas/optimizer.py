@@ -66,7 +66,8 @@ def introduce(subject: Optimizer) -> Optimizer:
         }  # a learning rate that is kept elsewhere can be neither scheduled nor given to one group
     if not any(rule.canonical(name) == "lr" for name in convention.arguments):
         unable |= {"groups"}  # nothing to compare a group's own rate with
-    convention = replace(convention, capabilities=convention.capabilities - unable)
+    able = {"always_closure"} if rule.wants == "closure" and "closure" in convention.capabilities else set()
+    convention = replace(convention, capabilities=(convention.capabilities | able) - unable)
     return replace(subject, convention=convention, law=replace(law, shown=shown))
 
 
@@ -158,15 +159,21 @@ class RuleLaw:
 
     @property
     def partition(self) -> str:
-        """What the rule mixes: single "entries", whole "tensors", or the rows and columns of "matrices", or "everything"."""
+        """What the rule mixes: nothing ("entries"), "tensors", the rows and columns of "matrices", or "everything"."""
         if self.about.wants in ("matrices", "iterates"):
-            return "matrices" if self.about.wants == "matrices" else "everything"
+            return "everything" if self.about.wants == "iterates" else "matrices"
         return "entries" if self.about.elementwise else "tensors"
 
     @property
     def wants(self) -> str:
-        """What the rule's implementations must be fed; see `Rule`."""
-        return self.about.wants
+        """What the rule's implementations must be fed; see `Rule`. A line search asks for a whole function."""
+        return "function" if self._searches else self.about.wants
+
+    @cached_property
+    def _searches(self) -> bool:
+        """Whether a line search is switched on, which code does with a word."""
+        raw = {**self.convention.arguments, **self.convention.fixed, **(self.shown or {}), **self.claimed}
+        return any(self.about.canonical(name) == "line_search" and bool(value) for name, value in raw.items())
 
     @property
     def degree(self) -> int | None:
@@ -203,7 +210,8 @@ class RuleLaw:
 
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every hyperparameter of the rule under these options."""
-        return {**self._own, **self._claims, **options}
+        searching = {"line_search": True} if self._searches else {}
+        return {**self._own, **self._claims, **options, **searching}
 
     @cached_property
     def rate(self) -> float:
@@ -310,7 +318,8 @@ class RuleLaw:
             for name in {**self._claims, **options}:
                 if name in own and values[name] != own[name]:
                     yield replace(first, standing="slip", distinct=f"{name}, which is ignored", ignored=(name,))
-            yield from slips(first, values)
+            if hasattr(first.make(values), "theta_first"):
+                yield from slips(first, values)
 
     def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> Comparison:
         """The trajectory beside what that dialect expects of it."""
@@ -334,6 +343,29 @@ class RuleLaw:
             shared_clock=dialect.shared_clock,
         )
         return Comparison.of(trajectory.observed[1:], expected, allowed)
+
+    def perturbed(
+        self, trajectory: Trajectory, gradients: Tensor, options: Mapping[str, Any]
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Where the second gradient of a step is due, and how nearly: the rule's own way, then known mistakes.
+
+        Shapes: `gradients` and all results [T, n].
+        """
+        from genverify.oracles.recurrences_reductions import Layout
+
+        values = self.values(options)
+        numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
+        own = next(iter(self.about.dialects(values, self.words))).make(values)
+        ways = {
+            "": {},
+            "divides by the norm of each parameter, not of all": {"norm": "each"},
+            "goes down the gradient, not up": {"sign": -1.0},
+        }
+        layout, dtype = Layout(trajectory.stream.shapes), trajectory.dtype
+        return {
+            words: replace(own, **changes).perturbed(trajectory.observed[:-1], gradients, numbers, dtype, layout)  # type: ignore[type-var,union-attr]
+            for words, changes in ways.items()
+        }
 
     def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
         """How far sensible increments may be from exact ones, [T, n]; from the rule's own dialect."""

@@ -28,7 +28,9 @@ def slips(around: Dialect, values: Mapping[str, Any]) -> Iterator[Dialect]:
         "a learning rate that is applied twice": lambda r: r.replace(lr=lr * lr),
         "a step moved by the old buffers, which are updated after it": lambda r: r.theta_first(),
     }
-    if "beta2" in values:
+    made = around.make(values)
+    lines = getattr(made, "base", made).lines
+    if any("beta2" in map(str, expression.free_symbols) for _, expression in lines):
         one, two = symbol("beta1"), symbol("beta2")
         turns["β₁ and β₂ swapped"] = lambda r: r.replace(beta1=two, beta2=one)
         turns["a step count that begins at 0 (t - 1 for t)"] = lambda r: r.replace(t=t - 1)

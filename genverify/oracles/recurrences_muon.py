@@ -5,8 +5,8 @@
 
 The iteration is a polynomial that does not converge: singular values end anywhere in 0.7 … 1.2, so that it is part of
 the rule. Its rounding is bounded to first order: every intermediate matrix may be off by 3 u₁₆ of the magnitude of its
-terms, u₁₆ bfloat16's unit roundoff, and what that does to O is its exact derivative. Where the sum exceeds a quarter, the
-curvature would count as well, and nothing is claimed.
+terms, u₁₆ bfloat16's unit roundoff, and what that does to O is its exact derivative. Where the sum exceeds a quarter,
+the curvature would count as well, and nothing is claimed.
 
 Source: Jordan et al. 2024, Muon; Liu et al. 2025, "Muon is scalable for LLM training" (the other factor c).
 """

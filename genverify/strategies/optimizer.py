@@ -130,7 +130,8 @@ def _filled(
             dtype = torch.float32 if dtype is torch.float64 else torch.float64
         start = draw(st.sampled_from(_STARTS))
         values = torch.tensor(start, dtype=dtype).repeat(numel)[:numel].reshape(shape)
-        if len(shape) == 2 and draw(st.booleans()):
+        # A vector of all parameters is a view of each, which torch.optim.LBFGS takes of contiguous ones only.
+        if len(shape) == 2 and subject.law.partition != "everything" and draw(st.booleans()):
             values = values.mT.contiguous().mT  # the same numbers, laid out by columns
         parameters.append(values)
         gradients.append(_gradients(draw, shape, steps, dtype))
@@ -185,22 +186,32 @@ def trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN40
     return _composite(subject, run.budget.steps)
 
 
-@draws_cases("optimizer", "long")
-def long_trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+def _on_landscape(shapes: tuple[tuple[int, ...], ...], steps: int, dtypes: tuple[torch.dtype, ...]) -> Any:  # noqa: ANN401
     """The landscape's fifteen numbers in each dtype: nothing is drawn, and nothing shrinks."""
     from hypothesis import strategies as st
 
-    steps = 100 if run.budget.steps < _SETTLED else _LONG
-    start = Landscape.start()
-    shapes = _PARTITIONS[subject.law.partition]
     sizes = [torch.Size(shape).numel() for shape in shapes]
 
     def case(dtype: torch.dtype) -> Case:
-        parts = zip(start.split(sizes), shapes, strict=True)
+        parts = zip(Landscape.start().split(sizes), shapes, strict=True)
         parameters = [part.reshape(shape).to(dtype) for part, shape in parts]
         return Case(values={"parameters": parameters, "steps": steps, "options": {}})
 
-    return st.sampled_from((torch.float64, torch.float32, torch.bfloat16)).map(case)
+    return st.sampled_from(dtypes).map(case)
+
+
+@draws_cases("optimizer", "long")
+def long_trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """A thousand steps at standard, in each dtype."""
+    steps = 100 if run.budget.steps < _SETTLED or subject.law.wants == "iterates" else _LONG
+    dtypes = (torch.float64, torch.float32, torch.bfloat16)
+    return _on_landscape(_PARTITIONS[subject.law.partition], steps, dtypes)
+
+
+@draws_cases("optimizer", "landscape")
+def landscapes(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """A hundred steps of parameters of several shapes, in the wide dtypes."""
+    return _on_landscape(_PARTITIONS["everything"], 100, (torch.float64, torch.float32))
 
 
 @draws_cases("optimizer", "first")
@@ -237,3 +248,16 @@ def several_parameters(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa:
 def gaps(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
     """At least two parameters, the first of which has no gradient at one step or more."""
     return _composite(subject, _SHORT, parameters=2, steps=2, gaps=True)
+
+
+@draws_cases("optimizer", "bowl")
+def bowls(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN401
+    """Where a search along lines begins on a convex function, and the curvatures of that at its minimum."""
+    from hypothesis import strategies as st
+
+    def case(condition: float) -> Case:
+        curvatures = torch.tensor([1.0, condition**0.3, condition**0.6, condition], dtype=torch.float64)
+        parameters = [torch.tensor([1.0, -0.5, 0.25], dtype=torch.float64), torch.tensor([0.75], dtype=torch.float64)]
+        return Case(values={"parameters": parameters, "curvatures": curvatures, "options": {}})
+
+    return st.sampled_from((1.0, 10.0, 1e-2)).map(case)

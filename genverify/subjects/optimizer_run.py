@@ -15,7 +15,7 @@ from genverify.subjects.case import Case
 from genverify.subjects.optimizer import Optimizer, Session
 from genverify.subjects.optimizer_objectives import Landscape
 
-__all__ = ["Finding", "Stream", "Trajectory", "drive", "pursue", "start"]
+__all__ = ["Finding", "Stream", "Trajectory", "continued", "drive", "flat", "held", "pursue", "start"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,17 @@ class Stream:
                 do="let the strategy draw it, or copy the replay token whole",
             )
         return cls(parameters=parameters, gradients=gradients, present=present, rates=rates, sparse=sparse)
+
+    @classmethod
+    def along(cls, gradients: Tensor, parameters: Sequence[Tensor]) -> Stream:
+        """The stream of flat gradients [T, n], all of them present."""
+        parts = zip(gradients.split([p.numel() for p in parameters], dim=1), parameters, strict=True)
+        return cls(
+            parameters=tuple(parameters),
+            gradients=tuple(part.reshape(-1, *p.shape).to(p.dtype) for part, p in parts),
+            present=tuple(torch.ones(len(gradients), dtype=torch.bool) for _ in parameters),
+            rates=torch.ones(len(gradients), dtype=torch.float64),
+        )
 
     @property
     def steps(self) -> int:
@@ -194,7 +205,7 @@ def start(subject: Optimizer, parameters: Sequence[Tensor], arguments: Mapping[s
     assert subject.convention is not None, "the subject is prepared before it is judged"
     with subject_code():
         session = subject.convention.start([p.detach().clone() for p in parameters], arguments)
-        if "always_closure" in subject.convention.capabilities:
+        if "always_closure" in subject.convention.capabilities and getattr(session, "feeding", "") == "step":
             session.feeding = "closure"  # type: ignore[attr-defined]
         return session
 
@@ -211,7 +222,7 @@ def continued(
     session: Session, stream: Stream, *, first: int = 0, last: int | None = None, rate: float = 0.0
 ) -> Trajectory:
     """Feeds the steps first … last - 1 of the stream to a session that is under way."""
-    observed = [_flat(session.parameters)]
+    observed = [flat(session.parameters)]
     steady = bool((stream.rates == 1).all())
     changed = False
     for k in range(first, stream.steps if last is None else last):
@@ -220,7 +231,7 @@ def continued(
             if not steady:
                 session.set_rate(rate * float(stream.rates[k]))  # type: ignore[attr-defined]
             session.step(given)
-            observed.append(_flat(session.parameters))
+            observed.append(flat(session.parameters))
         changed = changed or (not stream.sparse and _changed(given, stream, k))
     return Trajectory(
         stream=stream, observed=torch.stack(observed), gradients_changed=changed, narrow=_narrowest(session, stream)
@@ -240,36 +251,34 @@ def pursue(
     """
     assert subject.law is not None
     session = start(subject, parameters, subject.law.arguments(options or {}))
-    landscape, sizes = Landscape(steps), [p.numel() for p in parameters]
+    landscape = Landscape(steps)
     sparse = subject.law.wants == "sparse"
     present = tuple(
         (torch.arange(steps)[:, None] + torch.arange(len(p))) % 3 != 0 if sparse else torch.ones(steps) > 0
         for p in parameters
     )
-    observed, slopes = [_flat(session.parameters)], []
+    observed, slopes = [flat(session.parameters)], []
     for k in range(steps):
-        slope = landscape.slope(k, observed[-1])
-        parts = zip(slope.split(sizes), parameters, strict=True)
-        given = [part.reshape(p.shape).to(p.dtype, copy=True) for part, p in parts]
-        slopes.append(torch.cat([g.reshape(-1).to(torch.float64) for g in given]))
+        given = held(landscape.slope(k, observed[-1]), parameters)
+        slopes.append(flat(given))
         if sparse:
             given = [_sparse_rows(g, m[k]) for g, m in zip(given, present, strict=True)]
         with subject_code():
             session.step(given)
-            observed.append(_flat(session.parameters))
-    pairs = zip(torch.stack(slopes).split(sizes, dim=1), parameters, strict=True)
-    stream = Stream(
-        parameters=tuple(parameters),
-        gradients=tuple(part.reshape(steps, *p.shape).to(p.dtype) for part, p in pairs),
-        present=present,
-        rates=torch.ones(steps, dtype=torch.float64),
-        sparse=sparse,
-    )
+            observed.append(flat(session.parameters))
+    stream = replace(Stream.along(torch.stack(slopes), parameters), present=present, sparse=sparse)
     return Trajectory(stream=stream, observed=torch.stack(observed), narrow=_narrowest(session, stream))
 
 
-def _flat(parameters: Sequence[Tensor]) -> Tensor:
+def flat(parameters: Sequence[Tensor]) -> Tensor:
+    """All entries one after the other, in float64."""
     return torch.cat([p.detach().reshape(-1).to(device="cpu", dtype=torch.float64) for p in parameters])
+
+
+def held(entries: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Flat entries in the shapes and dtypes of the parameters."""
+    parts = zip(entries.split([p.numel() for p in parameters]), parameters, strict=True)
+    return [part.reshape(p.shape).to(p.dtype, copy=True) for part, p in parts]
 
 
 def _narrowest(session: Session, stream: Stream) -> torch.dtype | None:
