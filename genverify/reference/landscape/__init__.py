@@ -1,0 +1,1 @@
+"""Pictures of a loss: filter-normalised directions and the plane that they span."""
