@@ -11,7 +11,7 @@ from torch import Tensor
 from genverify.checks.check import check
 from genverify.errors import SubjectRaised
 from genverify.numerics.stochastic_arithmetic import narrowest_dtype
-from genverify.numerics.total_mass import TotalMass, total_mass
+from genverify.numerics.total_mass import TotalMass, total_mass, unresolved_peak
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
@@ -71,7 +71,16 @@ def integrates_to_one(subject: Density, case: Case, run: Run) -> Judgement:
 
     start = torch.full((1, dims), _inside(subject), dtype=torch.float64)
     dtype = narrowest_dtype(lambda: log_density(start))
-    found = _judged(subject, within(where.low, where.high), dtype)
+    mass = within(where.low, where.high)
+    found = _judged(subject, mass, dtype)
+    if found.outcome is Outcome.FAIL and mass.value < 1.0:
+        peak = unresolved_peak(log_density, dims, mass, low=where.low, high=where.high, center=center, scale=scale)
+        if peak is not None:
+            there = ", ".join(f"{number:.4g}" for number in peak.tolist())
+            return inconclusive(
+                f"of the mass {mass.value:.6g} was seen; there is a peak at ({there}) that is too narrow for the grid; "
+                "say where the mass is by around=(center, scale)", notes=subject.prepared.notes,
+            )  # fmt: skip
     if found.outcome is Outcome.INCONCLUSIVE and math.isinf(where.high - where.low):
         return _too_much(subject, within, dtype) or found
     return found

@@ -85,7 +85,10 @@ def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
     if right and telling and not any(compare(subject, between, other, one, torch.float32).agrees for one in dialects):
         return failed(
             examined=1, witness=witness(subject, between),
-            message="called with other inputs after a first call, its value is not the formula's: it remembers",
+            message="called with other inputs after a first call, " + (
+                "it gives the old answer: it remembers" if _same(first, other) else
+                "its value is not the formula's: it remembers, or is wrong there at any call (see formula.value)"
+            ),
         )  # fmt: skip
     known.add(sizes)
     return passed(examined=1)

@@ -52,7 +52,14 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
     leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
     if not leaves:
         return not_applicable("no argument of the subject is differentiable")
-    if not any(out.requires_grad for out in made.outputs):
+    assert subject.specification is not None
+    lost = not any(out.requires_grad for out in made.outputs)
+    if lost and subject.specification.surrogate is not None and made.returned_tensor:
+        return failed(
+            examined=1, witness=witness(subject, case),
+            message=f"the result carries no gradient, and that of {subject.like} is specified apart from its value",
+        )  # fmt: skip
+    if lost:
         return not_applicable("the result carries no gradient (computed without a graph, or returned as a number)")
     judged: list[Judgement] = []
     for index, out in enumerate(made.outputs):

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["TotalMass", "total_mass"]
+__all__ = ["TotalMass", "total_mass", "unresolved_peak"]
 
 _FURTHEST = 36.0  # sinh 36 = 2e15: as far as float64 resolves positions
 _NEGLIGIBLE = 2.0**-70  # of the largest value of the integrand: below rounding of the sum, by far
 _SHIFTS = (0.0, 0.37, 0.71)
 _CHUNK = 2**14
+# Of a search for peaks: from how many points it climbs, in how many steps, and how far one falls in half a cell.
+_CLIMBERS, _CLIMBS, _FALL = 2048, 60, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class TotalMass:
         spacing: The finest spacing in t, in which neighbouring x differ by about that fraction of their scale.
         truncated: Whether the integrand still counts where the grid ends: then `value` is a lower bound.
         problem: Why the numbers mean nothing; empty when they do not.
+        box: Where along each axis of t the sum was taken.
     """
 
     value: float
@@ -45,6 +48,7 @@ class TotalMass:
     spacing: float
     truncated: bool = False
     problem: str = ""
+    box: tuple[tuple[float, float], ...] = ()
 
 
 def total_mass(
@@ -99,7 +103,76 @@ def total_mass(
     # at most twice that for r ≥ ½, as an inverse square root at an edge has.
     error = max([abs(s - value) for s in sums[1:]] + [abs(coarse - value) ** 2 / value]) + rounding + 2.0 * outermost
     ends = any(abs(end) >= _FURTHEST for axis in box for end in axis)
-    return TotalMass(value=value, error=error, points=used, spacing=spacing, truncated=ends)
+    return TotalMass(value=value, error=error, points=used, spacing=spacing, truncated=ends, box=tuple(box))
+
+
+def unresolved_peak(
+    log_density: Callable[[Tensor], Tensor],
+    dims: int,
+    seen: TotalMass,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    center: float = 0.0,
+    scale: float = 1.0,
+) -> Tensor | None:
+    """A maximum of the density that the grid of `seen` steps over and that may hold mass; None where none is found.
+
+    From every node of a coarse grid over all of the line it climbs log p coordinate by coordinate: a peak that is far
+    too narrow for a grid still shows in log p, as a slope, wherever it outweighs the others. It may hold mass if its
+    height over one cell of the grid comes to a thousandth of what `seen` lacks.
+
+    >>> def spikes(x):
+    ...     return torch.logsumexp(-0.5e8 * (x - torch.tensor([-3.0, 0.0, 2.0])) ** 2, -1) + math.log(1e4 / 7.52)
+    >>> found = total_mass(spikes, 1)
+    >>> found.value < 0.4, unresolved_peak(spikes, 1, found) is None
+    (True, False)
+    """
+    place = _coordinates(low, high, center, scale)
+
+    def integrand(t: Tensor) -> Tensor:
+        x, log_slope = place(t)
+        values = torch.cat([log_density(part).double() for part in x.split(_CHUNK)]) + log_slope.sum(-1)
+        return torch.where(torch.isnan(values), torch.full_like(values, -math.inf), values)
+
+    per_axis = max(8, int(_CLIMBERS ** (1.0 / dims)))
+    coarse = 2 * _FURTHEST / (per_axis - 1)
+    at = _grid([torch.linspace(-_FURTHEST, _FURTHEST, per_axis, dtype=torch.float64)] * dims)
+    at = at[torch.isfinite(integrand(at))]
+    if not len(at):
+        return None
+    at = _climbed(integrand, at, coarse)
+    height = integrand(at)
+    ends = torch.tensor(seen.box, dtype=torch.float64)
+    inside = ((at >= ends[:, 0]) & (at <= ends[:, 1])).all(-1)
+    cell = torch.where(inside, torch.full_like(height, seen.spacing), torch.full_like(height, coarse))
+    beside = torch.full_like(height, -math.inf)
+    for axis in range(dims):
+        for sign in (-0.5, 0.5):
+            moved = at.clone()
+            moved[:, axis] += sign * seen.spacing
+            beside = torch.maximum(beside, integrand(moved))
+    # Half a cell beside the top of a normal peak that the grid resolves it is a few lower, not more.
+    resolved = inside & (beside > height - _FALL)
+    telling = ~resolved & (height + dims * cell.log() > math.log(abs(1.0 - seen.value) / 1000.0))
+    return place(at[telling][:1])[0].reshape(-1) if bool(telling.any()) else None
+
+
+def _climbed(integrand: Callable[[Tensor], Tensor], at: Tensor, step: float) -> Tensor:
+    """Where a search by coordinates ends that halves its step when it gets no higher."""
+    height, steps = integrand(at), torch.full((len(at),), step / 4, dtype=torch.float64)
+    for _ in range(_CLIMBS):
+        best, where = height, at
+        for axis in range(at.shape[-1]):
+            for sign in (-1.0, 1.0):
+                moved = at.clone()
+                moved[:, axis] += sign * steps
+                reached = integrand(moved)
+                higher = reached > best
+                best, where = torch.where(higher, reached, best), torch.where(higher[:, None], moved, where)
+        steps = torch.where(best > height, steps, steps / 2)
+        at, height = where, best
+    return at
 
 
 def _coordinates(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -96,9 +96,21 @@ def wiggling(x):
     return (Cauchy(0.0, 1.0).log_prob(x) + torch.log1p(torch.cos(300.0 * x))).sum(-1)
 
 
+def spikes(x):
+    """Seven narrow peaks, of which a grid that is fine about the origin sees the middle one."""
+    return torch.logsumexp(Normal(torch.linspace(-3, 3, 7).double(), 1e-4).log_prob(x[..., :1]) - math.log(7), -1)
+
+
+def two_islands(x):
+    """Half of the mass far from the rest, in two dimensions."""
+    far = Normal(torch.tensor([40.0, -25.0]).double(), 1.0).log_prob(x).sum(-1)
+    return torch.logaddexp(normal(x), far) - math.log(2)
+
+
 @pytest.mark.parametrize(
     "law",
     [
+        Density(spikes, event_shape=1), Density(two_islands, event_shape=2),
         Normal(0.123, 1e-5), Normal(1000.0, 1e-2), Cauchy(0.0, 1.0), StudentT(0.3), StudentT(0.05), Pareto(1.0, 0.2),
         LogNormal(0.0, 5.0), Laplace(0.0, 1e-4),
         MultivariateNormal(torch.zeros(2), torch.ones(2, 2) + 1e-4 * torch.eye(2)),

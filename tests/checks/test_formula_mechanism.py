@@ -240,6 +240,7 @@ def test_value_and_gradient_specified_apart():
     ) as like:  # fmt: skip
         right(lambda x: x + (x.round() - x).detach(), like)
         assert outcome(lambda x: x.round(), like, by="gradient") == "FAIL"
+        assert "carries no gradient" in wrong(lambda x: x.detach().round(), like, "gradient")
         assert outcome(lambda x: x, like, by="dialect") == "FAIL"
 
 
