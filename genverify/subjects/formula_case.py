@@ -69,10 +69,15 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     """
     given = [one for one in subject.match.bound if one.place is not Place.KEPT]
     given.sort(key=lambda one: one.argument.role is not Role.OPTION)
-    forms = [(one.argument, one.form, one.default is not ...) for one in given]
+    forms = [(one.argument, one.form, _may_be_left(one)) for one in given]
     if isinstance(subject, Formula) and subject.specification is not None:  # a mode is given by putting a module in it
         forms += [(one, one.forms[0], False) for one in subject.specification.arguments if one.role is Role.MODE]
     return forms
+
+
+def _may_be_left(bound: Bound) -> bool:
+    """Whether the subject has a default that means something: None, where the formula needs a value, does not."""
+    return bound.default is not ... and not (bound.default is None and bound.argument.default is ...)
 
 
 def build(

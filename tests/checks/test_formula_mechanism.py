@@ -362,6 +362,7 @@ def test_defaults_dtypes_and_narrow_subjects():
         right(lambda x, shift=0: x.exp() + shift, like)
         right(lambda x, shift=None: x.exp() + (0 if shift is None else shift), like)
         wrong(lambda x, shift=1.0: x.exp(), like, "value")
+        right(lambda shift=0.0, x=None: x.exp() + shift, like)
         right(lambda x: x.float().exp(), like)
         right(lambda x: x.exp() + torch.zeros(1), like, default_dtype=torch.float64)
 
