@@ -98,7 +98,11 @@ def _left_in_grad(carrier: Any) -> torch.Tensor:  # noqa: ANN401 - a parameter o
 def _changed(subject: Formula, leaves: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> tuple[str, ...]:
     assert subject.match is not None
     touched = {n.partition("[")[0] for n, leaf in leaves.items() if not torch.equal(leaf.detach(), before[n])}
-    overwritten = [b for b in subject.match.bound if b.argument.name in touched and not b.argument.in_grad]
+    # What a module holds is its own: it may mask its weights in place, or keep running statistics.
+    overwritten = [
+        b for b in subject.match.bound
+        if b.argument.name in touched and not b.argument.in_grad and b.place is not Place.HELD
+    ]  # fmt: skip
     return tuple(bound.parameter for bound in overwritten)
 
 
@@ -162,6 +166,8 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
     fixed = {**subject.fixed, **subject.combinations()[case["#options"] if "#options" in case else 0]}
     f, fixed = _made(subject, given, fixed)
     held = {b.parameter: given.pop(b.parameter) for b in subject.match.bound if b.place is Place.HELD}
+    if held and inspect.isclass(subject.f):
+        held = _of_instance(f, held)
     slices = _slices(subject, given, case)
     if CALL in axes_of(subject):
         f = _fresh(f)
@@ -201,6 +207,19 @@ def _made(subject: Formula, given: dict[str, Any], fixed: dict[str, Any]) -> tup
     built.update({name: value for name, value in fixed.items() if name in names})
     with subject_code():
         return f(**built), {name: value for name, value in fixed.items() if name not in names}
+
+
+def _of_instance(f: nn.Module, held: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What this instance holds of the tensors: one that needs no projection, say, has none.
+
+    The shapes must be its own: with others it would be another layer than the one that was made.
+    """
+    own = dict([*f.named_parameters(), *f.named_buffers()])
+    with subject_code():
+        for name, tensor in held.items():
+            if name in own and own[name].shape != tensor.shape:
+                raise ValueError(f"made with a {name} of {tuple(own[name].shape)}, where {tuple(tensor.shape)} belongs")
+    return {name: tensor for name, tensor in held.items() if name in own}
 
 
 def _fresh(f: Any) -> Any:  # noqa: ANN401 - a callable with a state

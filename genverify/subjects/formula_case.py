@@ -127,7 +127,8 @@ def _settled(subject: Any, sizes: dict[str, int], values: Mapping[str, Any]) -> 
     if getattr(specification, "settle", None) is None:
         return sizes
     assert specification is not None
-    known = {one.name: one.default for one in specification.arguments if one.role is Role.OPTION}
+    known: dict[str, Any] = {one.name: one.default for one in specification.arguments if one.role is Role.OPTION}
+    known["given"] = frozenset(bound.argument.name for bound in subject.match.bound)
     for bound in subject.match.bound:
         if bound.argument.role is Role.SIZE:
             known[bound.argument.name] = sizes[bound.argument.axes]

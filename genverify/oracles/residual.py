@@ -1,0 +1,147 @@
+"""Residual blocks of two convolutions, from the index sums of the convolution and the definition of the normalisation.
+
+Source: He, Zhang, Ren & Sun 2016, "Deep residual learning for image recognition", section 3; He, Zhang, Ren & Sun 2016,
+"Identity mappings in deep residual networks", figure 4; Ioffe & Szegedy 2015, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .convolution import Size, cross_correlation, pair
+
+__all__ = ["block", "identity_path", "normalised"]
+
+_ACTIVATIONS = {
+    "relu": lambda z: torch.where(z > 0, z, torch.zeros_like(z)),
+    "leaky_relu": lambda z: torch.where(z > 0, z, 0.01 * z),
+    "silu": lambda z: z * torch.sigmoid(z),
+}
+
+
+def _passed(x: Tensor, factor: Tensor | float) -> Tensor:
+    """x, whose gradient is multiplied by the factor."""
+    return factor * x + (1 - factor) * x.detach()
+
+
+def normalised(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None, *,
+    kind: str, groups: int, eps: float, training: bool, paths: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """γ (x − μ)/√(σ² + ε) + β for each channel.
+
+    μ and σ² are those of the batch (kind "batch", in training), the running ones (in evaluation), or those of each
+    sample and group of channels (kind "group"). With kind "none" x is returned. `paths` are three factors of one that
+    scale the gradient through x itself, through μ and through σ²: the three nearly cancel, and each is rounded, which
+    no perturbation of x shows.
+    """
+    if kind == "none":
+        return x
+    through_x, through_mean, through_variance = (1.0, 1.0, 1.0) if paths is None else paths.unbind(-1)
+    if kind == "group" or training:
+        # One row for each set of numbers that are normalised together.
+        rows = x.reshape(x.shape[0] * groups, -1) if kind == "group" else x.transpose(0, 1).flatten(1)
+        centre = _passed(rows, through_mean).mean(1, keepdim=True)
+        spread = _passed(rows, through_variance)
+        squares = ((spread - spread.mean(1, keepdim=True)) ** 2).mean(1, keepdim=True)
+        y = (_passed(rows, through_x) - centre) / torch.sqrt(squares + eps)
+        y = y.reshape(x.shape) if kind == "group" else y.reshape(x.transpose(0, 1).shape).transpose(0, 1)
+    else:
+        mean = x.new_zeros(x.shape[1]) if mean is None else mean
+        variance = x.new_ones(x.shape[1]) if variance is None else variance
+        y = (x - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + eps)
+    y = y if weight is None else y * weight[:, None, None]
+    return y if bias is None else y + bias[:, None, None]
+
+
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size | str) -> Tensor:
+    return torch.stack(cross_correlation(x, weight, bias, stride=stride, padding=padding)).sum(0)
+
+
+def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, always: bool) -> Tensor:  # noqa: ANN401
+    """The identity, a projection, or the identity subsampled with channels of zeros around it."""
+    (rows, columns), channels = pair(stride), like.shape[1]
+    weight = given.get("shortcut")
+    if weight is not None and (always or (rows, columns) != (1, 1) or x.shape[1] != channels):
+        return norm(_conv(x, weight, given.get("shortcut_bias"), stride, 0), "shortcut_norm")
+    missing = channels - x.shape[1]
+    seen = x[:, :, ::rows, ::columns]
+    if missing <= 0:
+        return seen
+    before = seen.new_zeros(seen.shape[0], missing // 2, *seen.shape[2:])
+    after = seen.new_zeros(seen.shape[0], missing - missing // 2, *seen.shape[2:])
+    return torch.cat((before, seen, after), 1)
+
+
+def block(
+    x: Tensor,
+    weight1: Tensor,
+    weight2: Tensor,
+    *,
+    stride: Size = 1,
+    padding: Size | str = 1,
+    padding2: Size | str = 1,
+    norm: str = "none",
+    norm_groups: int = 1,
+    eps: float = 1e-5,
+    training: bool = True,
+    activation: str = "relu",
+    wiring: str = "post",
+    always: bool = False,
+    paths: Tensor | None = None,
+    **given: Any,  # noqa: ANN401 - biases, and weights of the normalisations and of the projection
+) -> Tensor | tuple[Tensor, ...]:
+    """The block, by its wiring; with B the two convolutions, N a normalisation (or none) and S the shortcut.
+
+    "post": σ(S(x) + N₂ K₂ σ(N₁ K₁ x)), the stride on K₁; "open": the same without the last σ;
+    "pre": S(x) + K₂ σ(N₂ K₁ σ(N₁ x)). The others are known slips: "late" σ(N₂ K₂ …) + S(x), "twice"
+    σ(S(x) + σ(N₂ K₂ …)), "lost" σ(N₂ K₂ …) without S, "second" with the stride on K₂, "bare" without the first σ.
+
+    Shapes: x [batch, in, h, w]; weight1 [mid, in, m, n]; weight2 [out, mid, m, n]; shortcut [out, in, 1, 1].
+    """
+    sigma = _ACTIVATIONS[activation]
+
+    def normal(z: Tensor, name: str) -> Tensor:
+        kind = "none" if name == "shortcut_norm" and given.get("shortcut_norm_weight") is None else norm
+        parts = (given.get(f"{name}_{part}") for part in ("weight", "bias", "mean", "var"))
+        own = None if paths is None else paths[("norm1", "norm2", "shortcut_norm").index(name)]
+        return normalised(
+            z, *parts, kind=kind, groups=norm_groups, eps=eps, training=training, paths=own
+        )  # fmt: skip
+
+    first, second = (1, stride) if wiring == "second" else (stride, 1)
+    if wiring.startswith("pre"):
+        entered = sigma(normal(x, "norm1"))
+        hidden = normal(_conv(entered, weight1, given.get("bias1"), first, padding), "norm2")
+        branch = _conv(sigma(hidden), weight2, given.get("bias2"), second, padding2)
+        source = entered if wiring == "pre_shared" else x
+        skip = _shortcut(source, branch, stride, given, normal, always)
+        return (torch.zeros_like(branch), branch) if wiring == "pre_lost" else (skip, branch)
+    hidden = normal(_conv(x, weight1, given.get("bias1"), first, padding), "norm1")
+    hidden = hidden if wiring == "bare" else sigma(hidden)
+    branch = normal(_conv(hidden, weight2, given.get("bias2"), second, padding2), "norm2")
+    if wiring == "lost":
+        return sigma(branch)
+    skip = _shortcut(x, branch, stride, given, normal, always)
+    if wiring == "late":
+        return skip, sigma(branch)
+    if wiring == "open":
+        return skip, branch
+    return sigma(skip + (sigma(branch) if wiring == "twice" else branch))
+
+
+def identity_path(jacobians: list[Tensor]) -> Tensor:
+    """∂y/∂x of a chain of blocks y = x + F(x): the product of I + J over the blocks, the last one first.
+
+    Shapes: each J [n, n].
+
+    >>> identity_path([torch.zeros(2, 2), torch.zeros(2, 2)]).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    total = torch.eye(jacobians[0].shape[0], dtype=jacobians[0].dtype)
+    for jacobian in jacobians:
+        total = total + jacobian @ total
+    return total

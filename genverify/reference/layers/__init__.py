@@ -1,0 +1,1 @@
+"""References of layers: dense, convolution, pooling, residual blocks, the U-Net."""
