@@ -16,6 +16,7 @@ from genverify.formulas.optimizer_comparison import Comparison
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
 from genverify.formulas.optimizer_scaling import DEGREES, UNITS
+from genverify.oracles.recurrences import Recurrence
 from genverify.oracles.recurrences_reductions import Layout
 from genverify.subjects.optimizer import Convention, Optimizer
 from genverify.subjects.optimizer_run import Finding, Trajectory
@@ -24,6 +25,8 @@ __all__ = ["RuleLaw", "introduce"]
 
 # The rate that is passed to an optimizer that asks for one when nobody declared it.
 _RATE = 0.01
+# Steps at which a long trajectory is looked at first.
+_GLANCE = 64
 _CLOCK = "one step count for all parameters"
 
 
@@ -208,6 +211,19 @@ class RuleLaw:
         """The recurrences that were made so far: SymPy is slow, and the same few are wanted again and again."""
         return {}
 
+    @cached_property
+    def _shared(self) -> list[tuple[Trajectory, tuple[Any, ...], dict[str, Any]]]:
+        """What recurrences have computed of the last trajectories: dialects have most of their lines in common."""
+        return []
+
+    def _known(self, trajectory: Trajectory, arguments: tuple[Any, ...]) -> dict[str, Any]:
+        for one, given, known in self._shared:
+            if one is trajectory and given == arguments:
+                return known
+        self._shared.append((trajectory, arguments, {}))
+        del self._shared[:-4]
+        return self._shared[-1][2]
+
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every hyperparameter of the rule under these options."""
         searching = {"line_search": True} if self._searches else {}
@@ -272,12 +288,7 @@ class RuleLaw:
         best: tuple[Dialect, Comparison] | None = None
         told: list[tuple[Dialect, Comparison]] = []
         for number, dialect in enumerate(self._candidates(trajectory, options, explain)):
-            if best is not None and best[1].step and dialect.standing != "accepted":
-                # Most explanations fail where the accepted dialects do, and a thousand steps are dear.
-                beginning = trajectory.until(best[1].step)
-                if self.compare(beginning, options, dialect).step:
-                    continue
-            comparison = self.compare(trajectory, options, dialect)
+            comparison = self._glance(trajectory, options, dialect, best[1].step if best is not None else 0)
             # What leaves more unexamined than the accepted dialect did explains nothing.
             explains = dialect.standing == "accepted" or best is None or comparison.examined >= best[1].examined
             if told and dialect.standing != told[0][0].standing:
@@ -321,6 +332,20 @@ class RuleLaw:
             if hasattr(first.make(values), "theta_first"):
                 yield from slips(first, values)
 
+    def _glance(
+        self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect, until: int
+    ) -> _Comparison:
+        """The whole trajectory beside the dialect, or its beginning where they part in that: a thousand steps are dear.
+
+        Most explanations part where the accepted dialects do, which is at step `until`.
+        """
+        beginning = until or _GLANCE
+        if trajectory.stream.steps > beginning:
+            found = self.compare(trajectory.until(beginning), options, dialect)
+            if found.step:
+                return found
+        return self.compare(trajectory, options, dialect)
+
     def compare(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect) -> Comparison:
         """The trajectory beside what that dialect expects of it."""
         values = {**self.values(options), **{name: self._own[name] for name in dialect.ignored}}
@@ -332,7 +357,9 @@ class RuleLaw:
         key = (tuple(dialect.choices.items()), dialect.distinct, dialect.shared_clock, tuple(values.items()))
         if key not in self._recurrences:
             self._recurrences[key] = dialect.make(values)
-        expected, allowed = self._recurrences[key].follow(
+        recurrence = self._recurrences[key]
+        sharing = {"known": self._known(trajectory, (dialect.shared_clock, *values.items()))}
+        expected, allowed = recurrence.follow(
             trajectory.observed,
             stream.flat_gradients(),
             stream.flat_present(),
@@ -341,6 +368,7 @@ class RuleLaw:
             trajectory.dtype,
             layout=Layout(tuple(tuple(p.shape) for p in stream.parameters)),
             shared_clock=dialect.shared_clock,
+            **(sharing if isinstance(recurrence, Recurrence) else {}),
         )
         return Comparison.of(trajectory.observed[1:], expected, allowed)
 
@@ -351,7 +379,8 @@ class RuleLaw:
 
         Shapes: `gradients` and all results [T, n].
         """
-        from genverify.oracles.recurrences_reductions import Layout
+        from genverify.oracles.recurrences import Recurrence
+from genverify.oracles.recurrences_reductions import Layout
 
         values = self.values(options)
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}

@@ -42,7 +42,7 @@ class SlowTooLate(Lookahead):
 
 
 class SlowNotSaved(Lookahead):
-    """state_dict is the inner optimizer's: slow weights and counter are lost. Met in alphadl/lookahead.pytorch's like."""
+    """state_dict is the inner optimizer's: slow weights and counter are lost. Met often."""
 
     def state_dict(self):
         return self.optimizer.state_dict()
@@ -205,7 +205,7 @@ MUTANTS = [
         make=lambda: Optimizer(_around(SlowByComplement, k=2), rule="lookahead", alpha=0.3, name="SlowByComplement"),
         killed_by=_TRAJECTORY,
     ),
-    _kill(SlowNotKept, "lookahead", "optimizer.long_trajectory", k=2),
+    _kill(SlowNotKept, "lookahead", _TRAJECTORY, k=2),
     _kill(SlowTooLate, "lookahead", _TRAJECTORY, k=2),
     _kill(SlowNotSaved, "lookahead", "optimizer.state_round_trip", k=2),
     _kill(SamNotRestored, "sam", _TRAJECTORY),
