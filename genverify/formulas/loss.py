@@ -74,6 +74,14 @@ def _huber_terms(prediction: torch.Tensor, target: torch.Tensor, delta: Number, 
     return value / delta if slope else value
 
 
+_EXACT_HUBER = exact_scalar(oracle.huber)
+
+
+def _exact_huber(prediction: float, target: float, delta: float, *, slope: bool = False) -> Any:  # noqa: ANN401
+    value = _EXACT_HUBER(prediction, target, delta)
+    return value / delta if slope else value
+
+
 _DELTA = ("delta", "d", "threshold", "beta", "b", "sigma", "huber_delta", "clip")
 _PER_SLOPE = {"slope": True}
 
@@ -88,7 +96,7 @@ def _huber(name: str, statement: str, source: str, first: Option, second: Option
             ),
             oracle=_huber_terms, output="batch event",
             dialects=(*_OVER, Axis(name="scale", options=(first, second))), layouts=_LAYOUTS,
-            derivation="loss.huber.one_derivative", exact=exact_scalar(oracle.huber) if name == "loss.huber" else None,
+            derivation="loss.huber.one_derivative", exact=_exact_huber,
         )
     )  # fmt: skip
 
@@ -186,9 +194,12 @@ def _focal_terms(logit: torch.Tensor, label: torch.Tensor, alpha: Number | None,
     return oracle.focal.terms(logit, label, gamma, *weights)
 
 
+_EXACT_FOCAL = exact_scalar(oracle.focal)
+
+
 def _exact_focal(logit: float, label: float, alpha: float | None, gamma: float) -> Any:  # noqa: ANN401 - an mpf
     weights = (1.0, 1.0) if alpha is None else (alpha, 1.0 - alpha)
-    return exact_scalar(oracle.focal)(logit, label, gamma, *weights)
+    return _EXACT_FOCAL(logit, label, gamma, *weights)
 
 
 FOCAL = formula(

@@ -46,10 +46,10 @@ def _entropies() -> sympy.Basic:
     k, n = sympy.symbols("k K", integer=True, positive=True)
     t: Any = sympy.IndexedBase("t", positive=True)
     p: Any = sympy.IndexedBase("p", positive=True)
-    cross = -sympy.Sum(t[k] * sympy.log(p[k]), (k, 1, n))
-    entropy = -sympy.Sum(t[k] * sympy.log(t[k]), (k, 1, n))
+    cross: Any = sympy.Sum(t[k] * sympy.log(p[k]), (k, 1, n))
+    entropy: Any = sympy.Sum(t[k] * sympy.log(t[k]), (k, 1, n))
     divergence = sympy.Sum(t[k] * sympy.log(t[k] / p[k]), (k, 1, n))
-    return sympy.Eq(cross, entropy + divergence, evaluate=False)
+    return sympy.Eq(-cross, -entropy + divergence, evaluate=False)
 
 
 def _mixture() -> sympy.Basic:

@@ -11,7 +11,7 @@ from genverify.formulas.catalogue import formula, reduction
 from genverify.formulas.hyperparameter import hyperparameter
 from genverify.formulas.loss_arguments import class_target, logits, per_class
 from genverify.oracles import loss as oracle
-from genverify.oracles.exact_scalar import exact_cross_entropy
+from genverify.oracles.exact_scalar import WORKING_BITS, exact_cross_entropy
 from genverify.subjects.specification import Axis, Option, Specification
 
 __all__ = [
@@ -86,12 +86,16 @@ CROSS_ENTROPY_SOFT_TARGETS = formula(
 )
 
 
-def _weighted(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, *, relative: bool = True) -> Terms:
+def _weighted(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, *, relative: bool = False) -> Terms:
     hot = _hot(target, logits)
     each = (hot * weight).sum(-1, keepdim=True)
     # With the mean over the batch this is Σ w_i l_i / Σ w_i.
     scale = each / each.mean() if relative else each
     return tuple(scale * term for term in oracle.cross_entropy(logits, hot))
+
+
+def _exact_weighted(rows: Sequence[Any], target: int, weight: Sequence[float], *, relative: bool = False) -> Any:  # noqa: ANN401
+    return -rows[target] if relative else -weight[target] * rows[target]  # of one sample the mean weight is its own
 
 
 CROSS_ENTROPY_WEIGHTED = formula(
@@ -110,14 +114,14 @@ CROSS_ENTROPY_WEIGHTED = formula(
             Axis(
                 name="weights",
                 options=(
-                    Option(name="", keywords={"relative": False}),
-                    Option(name="relative to the mean weight of the batch"),
+                    Option(name=""),
+                    Option(name="relative to the mean weight of the batch", keywords={"relative": True}),
                 ),
             ),
         ),
         sizes=_SIZES,
         derivation="loss.cross_entropy_weighted.replicated",
-        exact=exact_cross_entropy(lambda rows, target, weight: -weight[target] * rows[target]),
+        exact=exact_cross_entropy(_exact_weighted),
     )
 )  # fmt: skip
 
@@ -127,10 +131,12 @@ def _smoothed(logits: torch.Tensor, target: torch.Tensor, smoothing: Number, *, 
     return oracle.cross_entropy(logits, oracle.smoothed_targets(hot, smoothing, others_only=others_only))
 
 
-def _exact_smoothed(rows: Sequence[Any], target: int, smoothing: float) -> Any:  # noqa: ANN401 - an mpf
+def _exact_smoothed(rows: Sequence[Any], target: int, smoothing: float, *, others_only: bool = False) -> Any:  # noqa: ANN401
     import mpmath as mp
 
     epsilon = mp.mpf(smoothing)
+    if others_only:
+        epsilon *= mp.mpf(len(rows)) / (len(rows) - 1)
     return -(1 - epsilon) * rows[target] - epsilon * sum(rows) / len(rows)
 
 
@@ -155,6 +161,14 @@ CROSS_ENTROPY_LABEL_SMOOTHING = formula(
     )
 )
 
+
+def _exact_targets(target: Sequence[float], smoothing: float) -> list[Any]:
+    import mpmath as mp
+
+    with mp.workprec(WORKING_BITS):
+        return [(1 - mp.mpf(smoothing)) * t + mp.mpf(smoothing) / len(target) for t in target]
+
+
 LABEL_SMOOTHING_TARGETS = formula(
     Specification(
         name="loss.label_smoothing_targets",
@@ -167,6 +181,7 @@ LABEL_SMOOTHING_TARGETS = formula(
         sizes=_SIZES,
         gradient=False,
         derivation="loss.label_smoothing.mixture",
+        exact=_exact_targets,
     )
 )
 

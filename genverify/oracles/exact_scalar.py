@@ -102,16 +102,16 @@ def exact_softmax(*, log: bool) -> Exact:
 
 
 def exact_cross_entropy(combine: Callable[..., Any]) -> Exact:
-    """A loss of a row of logits: ``combine(log_probabilities, …)`` with what else the row has.
+    """A loss of a row of logits: ``combine(log_probabilities, …)`` with what else the row and the dialect have.
 
     >>> float(exact_cross_entropy(lambda rows, target: -rows[target])([0.0, 0.0], 1))
     0.6931471805599453
     """
 
-    def exact(logits: Sequence[float], *rest: Any) -> Any:  # noqa: ANN401
+    def exact(logits: Sequence[float], *rest: Any, **dialect: Any) -> Any:  # noqa: ANN401
         import mpmath as mp
 
         with mp.workprec(WORKING_BITS):
-            return mp.mpf(combine(_log_softmax(logits), *rest))
+            return mp.mpf(combine(_log_softmax(logits), *rest, **dialect))
 
     return exact

@@ -6,7 +6,7 @@ log(1 + eˣ), which `ClosedForm` computes without overflow.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -132,7 +132,7 @@ def bce_with_logits(logit: sympy.Symbol, label: sympy.Symbol, weight: sympy.Symb
     import sympy
 
     value = weight * label * sympy.log(1 + sympy.exp(-logit)) + (1 - label) * sympy.log(1 + sympy.exp(logit))
-    by_probability = bce.derive(1 / (1 + sympy.exp(-logit)), label).value
+    by_probability: Any = bce.derive(1 / (1 + sympy.exp(-logit)), label).value
     parts = [(value.subs({label: y, weight: 1}), by_probability.subs(label, y)) for y in (0, 1)]
     (at_zero, zero), (at_one, one) = parts
     steps = (

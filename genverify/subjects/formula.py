@@ -103,6 +103,7 @@ class Formula(Subject):
             (``{"pred": "batch one", "x": "batch channel height width"}``).
         accuracy: The error that the subject itself states for its values, relative where they exceed one; the gradient
             is then not judged.
+        ulps: The error that the subject states for its values in units of the last place, over its dtype's whole range.
         order: The order in its step to which the subject approximates the formula.
         mode: Puts a module in "train" or "eval" mode for the call.
         default_dtype: torch's default dtype during the call.
@@ -124,6 +125,7 @@ class Formula(Subject):
     options: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
     shapes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     accuracy: float | None = field(default=None, kw_only=True)
+    ulps: float | None = field(default=None, kw_only=True)
     order: int | None = field(default=None, kw_only=True)
     mode: str = field(default="", kw_only=True)
     default_dtype: torch.dtype | None = field(default=None, kw_only=True)
