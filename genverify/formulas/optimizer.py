@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genverify.errors import UsageError, nearest
+from genverify.errors import UsageError
 from genverify.formulas.optimizer_comparison import Comparison
+from genverify.formulas.optimizer_declared import canonical_values, claimed_values
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
 from genverify.formulas.optimizer_scaling import DEGREES, UNITS
@@ -42,7 +43,7 @@ def introduce(subject: Optimizer) -> Optimizer:
     law = RuleLaw(
         about=rule,
         convention=convention,
-        claimed=_claimed(subject, rule, convention),
+        claimed=claimed_values(subject, rule, convention),
         words=rule.declared(subject.dialect),
     )
     arguments = law.arguments({})
@@ -96,43 +97,6 @@ def _refuse_unusable(subject: Optimizer, law: RuleLaw, shown: Mapping[str, Any],
 
 def _joined(*words: str) -> str:
     return ", ".join(word for word in words if word)
-
-
-def _claimed(subject: Optimizer, rule: Rule, convention: Convention) -> dict[str, Any]:
-    """What the subject claims, checked against what it could mean."""
-    known = [*convention.arguments, *(word for one in rule.hypers for word in (one.name, *one.aliases)), *rule.tuples]
-    for name, value in subject.hyper.items():
-        if name not in known and not convention.open_ended:
-            raise UsageError(
-                given=f"{name}={value!r} for {subject.label} under the rule {rule.name!r}",
-                expected="a hyperparameter of the rule or an argument of the implementation",
-                do=nearest(name, known),
-            )
-    claimed = _canonical(rule, subject.hyper)
-    carried = _canonical(rule, convention.fixed)
-    for name, value in claimed.items():
-        if name in carried and not convention.arguments and carried[name] != value:
-            raise UsageError(
-                given=f"{name}={value!r} for {subject.label}, which carries {name}={carried[name]!r}",
-                expected="one value",
-                do="leave it out: an instance's hyperparameters are read from it",
-            )
-    return dict(subject.hyper)
-
-
-def _canonical(rule: Rule, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Values under the rule's own names; what the rule does not know is left out, and so is None."""
-    found: dict[str, Any] = {}
-    for name, value in raw.items():
-        value = value.item() if isinstance(value, Tensor) else value
-        if isinstance(value, (tuple, list)):
-            pairs = zip(rule.tuples.get(name, ()), value, strict=False)
-            found.update({one: number for one, number in pairs if number is not None and one not in found})
-            continue
-        canonical = rule.canonical(name)
-        if canonical is not None and value is not None and isinstance(value, (bool, int, float)):
-            found.setdefault(canonical, value)
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +161,14 @@ class RuleLaw:
     def _own(self) -> Mapping[str, Any]:
         """What the implementation uses when nobody tells it otherwise, under the rule's names."""
         found: dict[str, Any] = {one.name: one.default for one in self.about.hypers if one.default is not None}
-        found.update(_canonical(self.about, self.shown or {}))
-        found.update(_canonical(self.about, self.convention.fixed))
-        found.update(_canonical(self.about, self.convention.arguments))
+        found.update(canonical_values(self.about, self.shown or {}))
+        found.update(canonical_values(self.about, self.convention.fixed))
+        found.update(canonical_values(self.about, self.convention.arguments))
         return {"lr": _RATE, **found, **self.about.implied}
 
     @cached_property
     def _claims(self) -> Mapping[str, Any]:
-        return _canonical(self.about, self.claimed)
+        return canonical_values(self.about, self.claimed)
 
     @cached_property
     def _recurrences(self) -> dict[Any, Any]:
@@ -332,9 +296,7 @@ class RuleLaw:
             if hasattr(first.make(values), "theta_first"):
                 yield from slips(first, values)
 
-    def _glance(
-        self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect, until: int
-    ) -> _Comparison:
+    def _glance(self, trajectory: Trajectory, options: Mapping[str, Any], dialect: Dialect, until: int) -> Comparison:
         """The whole trajectory beside the dialect, or its beginning where they part in that: a thousand steps are dear.
 
         Most explanations part where the accepted dialects do, which is at step `until`.
@@ -379,9 +341,6 @@ class RuleLaw:
 
         Shapes: `gradients` and all results [T, n].
         """
-        from genverify.oracles.recurrences import Recurrence
-from genverify.oracles.recurrences_reductions import Layout
-
         values = self.values(options)
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
         own = next(iter(self.about.dialects(values, self.words))).make(values)
