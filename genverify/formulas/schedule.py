@@ -212,7 +212,7 @@ COSINE_RESTARTS = schedule_formula(
     lambda step, base, end, period, growth, first=0: phases.cosine_restarts(
         _plus(step, first), period, base, end, growth=growth
     ),
-    derivation="schedule.cosine_restarts.mean",
+    derivation="schedule.cosine_restarts.restarts",
 )  # fmt: skip
 
 SIGMOID = schedule_formula(

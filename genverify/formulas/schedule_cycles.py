@@ -117,7 +117,6 @@ CYCLICAL_ANNEALING = schedule_formula(
             ((torch.as_tensor(v["step"]) < v["total"]) & (torch.as_tensor(v["step"]) >= 1)).all()
         )),
     ),
-    derivation="schedule.cyclical_annealing.half",
 )  # fmt: skip
 
 
