@@ -94,7 +94,8 @@ def none_gradient_skipped(subject: Optimizer, case: Case, run: Run) -> Judgement
     if not bool(absent.any()):
         return inconclusive("every gradient is present")
     trajectory = drive(subject, stream, case["options"])
-    moved = (trajectory.observed[1:] != trajectory.observed[:-1]) & absent
+    lost = torch.isnan(trajectory.observed[1:]) & torch.isnan(trajectory.observed[:-1])
+    moved = (trajectory.observed[1:] != trajectory.observed[:-1]) & ~lost & absent
     if bool(moved.any()):
         step = int(moved.any(dim=1).to(torch.int8).argmax())
         flat = int(moved[step].to(torch.int8).argmax())

@@ -176,16 +176,18 @@ class RuleLaw:
         return {}
 
     @cached_property
-    def _shared(self) -> list[tuple[Trajectory, tuple[Any, ...], dict[str, Any]]]:
+    def _shared(self) -> list[tuple[tuple[Any, ...], Trajectory, dict[str, Any]]]:
         """What recurrences have computed of the last trajectories: dialects have most of their lines in common."""
         return []
 
     def _known(self, trajectory: Trajectory, arguments: tuple[Any, ...]) -> dict[str, Any]:
-        for one, given, known in self._shared:
-            if one is trajectory and given == arguments:
+        tensors = (trajectory.observed, trajectory.stream.rates, *trajectory.stream.gradients)
+        own = (tuple((x.data_ptr(), x.shape) for x in tensors), trajectory.dtype, arguments)
+        for one, _, known in self._shared:  # the trajectory is held, so that its memory stays its own
+            if one == own:
                 return known
-        self._shared.append((trajectory, arguments, {}))
-        del self._shared[:-4]
+        self._shared.append((own, trajectory, {}))
+        del self._shared[:-6]
         return self._shared[-1][2]
 
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Recurrence:
         *,
         layout: Layout | None = None,
         shared_clock: bool = False,
+        known: dict[str, Any] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """After each step the expected θ and its allowed error, computed from the θ that was observed before the step.
 
@@ -103,6 +104,8 @@ class Recurrence:
         Shapes: `observed` [T + 1, n], `gradients` and `present` [T, n], `rates` [T] (factors of lr); both results
         [T, n]; `layout` has n entries, one parameter when it is not given. Elements whose gradient is absent stay as
         they are, and their step count with them, unless the clock is shared. A hyperparameter is a number, or [n].
+
+        Other recurrences with the same arguments may share `known`: what is the same in them is computed once.
         """
         whole = bool(present.all())
         steps = torch.arange(1.0, len(gradients) + 1, dtype=torch.float64)[:, None]
@@ -116,7 +119,13 @@ class Recurrence:
             values["lr"] = Ball.rounded(hyper["lr"] * rates[:, None], dtype)
         starts = {name: Ball.exact(zeros + self._initial(name, hyper), dtype) for name in self.buffers}
         found = Unrolling(
-            lines=self.lines, starts=starts, inputs=values, length=len(steps), present=None if whole else present
+            lines=self.lines,
+            starts=starts,
+            initial=self.initial,
+            inputs=values,
+            length=len(steps),
+            present=None if whole else present,
+            known={} if known is None else known,
         ).after()
         expected, allowed = found.value.expand_as(gradients), found.radius.expand_as(gradients)
         expected, allowed = torch.where(present, expected, observed[:-1]), torch.where(present, allowed, 0.0)

@@ -25,47 +25,53 @@ Lines = tuple[tuple[str, "sympy.Expr"], ...]
 class Unrolling:
     """One recurrence at work on one trajectory.
 
-    Every line has a name of its own (`m@2`, the second line's m), and what it reads is one of these, an input, or a
-    buffer as it was before the step (`m@0`). Lines are evaluated when they are asked for: a buffer's last line step by
-    step, everything else for all steps at once.
+    Every line has a name of its own, and what it reads is one of these, an input, or a buffer as it was before the
+    step. Lines are evaluated when they are asked for: a buffer's last line step by step, everything else for all steps
+    at once. Lines that mean the same in two recurrences have the same name, so that recurrences which are run on the
+    same inputs may share what is `known`.
 
     Shapes: inputs and results [T, n], or what broadcasts to it; `starts` [n]; `present` [T, n].
     """
 
     lines: Lines
     starts: Mapping[str, Ball]
+    initial: Mapping[str, sympy.Expr]
     inputs: Mapping[str, Any]
     length: int
     present: Tensor | None
-    _known: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
 
     def after(self) -> Ball:
         """θ after each step."""
-        return self._value(_named(self.lines, tuple(self.starts)).last["theta"])
+        return self._value(self._program.last["theta"])
+
+    @functools.cached_property
+    def _program(self) -> _Named:
+        return _named(self.lines, tuple((name, self.initial.get(name)) for name in self.starts))
 
     def _value(self, name: str) -> Any:  # noqa: ANN401 - a ball, a number or a layout
         if name in self.inputs:
             return self.inputs[name]
-        if name not in self._known:
-            self._known[name] = self._computed(name)
-        return self._known[name]
+        if name not in self.known:
+            self.known[name] = self._computed(name)
+        return self.known[name]
 
     def _computed(self, name: str) -> Any:  # noqa: ANN401
-        program = _named(self.lines, tuple(self.starts))
-        buffer, _, which = name.partition(_MARK)
-        if which == "0":
+        program = self._program
+        if name in program.before:
+            buffer = program.before[name]
             return _shifted(self._value(program.last[buffer]), self.starts[buffer])
-        if buffer in self.starts and program.last[buffer] == name:
-            return self._unrolled(buffer, program.recursion(buffer), self.starts[buffer])
+        if name in program.final:
+            buffer = program.final[name]
+            return self._unrolled(program.past(buffer), program.recursion(buffer), self.starts[buffer])
         return self._evaluated(program.expressions[name])
 
     def _evaluated(self, expression: sympy.Expr) -> Any:  # noqa: ANN401
         reads = {str(one) for one in expression.free_symbols}
         return evaluated(expression, {one: self._value(one) for one in reads})
 
-    def _unrolled(self, buffer: str, expression: sympy.Expr, start: Ball) -> Ball:
+    def _unrolled(self, own: str, expression: sympy.Expr, start: Ball) -> Ball:
         """The buffer after each step; what does not depend on it is evaluated for all steps beforehand."""
-        own = f"{buffer}{_MARK}0"
         skeleton, parts = _separated(expression, own)
         function, arguments = compiled(skeleton, "balls")
         rows = {part: _rows(self._evaluated(whole), self.length) for part, whole in parts}
@@ -84,19 +90,29 @@ class Unrolling:
         return start.like(torch.stack(values), torch.stack(radii))
 
 
-_MARK = "_at_line_"
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Named:
-    """Lines with one name for each assignment: name → expression, and assigned name → its last line."""
+    """Lines with one name for each assignment.
+
+    Attributes:
+        expressions: Name → expression.
+        last: Assigned name → the name of its last line.
+        final: The name of a buffer's last line → the buffer.
+        before: The name of a buffer as it was before the step → the buffer.
+    """
 
     expressions: Mapping[str, sympy.Expr]
     last: Mapping[str, str]
+    final: Mapping[str, str]
+    before: Mapping[str, str]
+
+    def past(self, buffer: str) -> str:
+        """The name of the buffer as it was before the step."""
+        return next(name for name, one in self.before.items() if one == buffer)
 
     def recursion(self, buffer: str) -> sympy.Expr:
         """The buffer's last line, with the lines through which it depends on its own past written out."""
-        return self._written_out(self.expressions[self.last[buffer]], symbol(f"{buffer}{_MARK}0"))
+        return self._written_out(self.expressions[self.last[buffer]], symbol(self.past(buffer)))
 
     def _written_out(self, expression: sympy.Expr, past: sympy.Symbol) -> sympy.Expr:
         swap: Any = {}
@@ -109,17 +125,49 @@ class _Named:
         return expression.xreplace(swap) if swap else expression  # type: ignore[return-value]
 
 
+_NUMBERS: dict[Any, int] = {}
+
+
+def _number(meaning: Any) -> int:  # noqa: ANN401 - anything hashable
+    """The same number for the same meaning."""
+    return _NUMBERS.setdefault(meaning, len(_NUMBERS))
+
+
 @functools.lru_cache(maxsize=1024)
-def _named(lines: Lines, buffers: tuple[str, ...]) -> _Named:
-    now: Any = {symbol(name): symbol(f"{name}{_MARK}0") for name in buffers}
+def _named(lines: Lines, buffers: tuple[tuple[str, sympy.Expr | None], ...]) -> _Named:
+    starts = dict(buffers)
+    before = {f"{name}_before_{_number(_closure(lines, starts, name))}": name for name in starts}
+    now: Any = {symbol(buffer): symbol(own) for own, buffer in before.items()}
     expressions: dict[str, sympy.Expr] = {}
     last: dict[str, str] = {}
-    for number, (name, expression) in enumerate(lines, start=1):
-        own = f"{name}{_MARK}{number}"
-        expressions[own] = expression.xreplace(now)  # type: ignore[assignment]
+    ends = {name: max(k for k, (other, _) in enumerate(lines) if other == name) for name in starts}
+    for k, (name, expression) in enumerate(lines):
+        renamed = expression.xreplace(now)
+        own = f"{name}_after_{_number((name, renamed, ends.get(name) == k))}"
+        expressions[own] = renamed  # type: ignore[assignment]
         now[symbol(name)] = symbol(own)
         last[name] = own
-    return _Named(expressions=expressions, last=last)
+    return _Named(expressions=expressions, last=last, final={last[name]: name for name in starts}, before=before)
+
+
+def _closure(lines: Lines, starts: Mapping[str, sympy.Expr | None], buffer: str) -> tuple[Any, ...]:
+    """All that the buffer depends on: the lines, in their order, and where the buffers among them begin."""
+    names = [name for name, _ in lines]
+    waiting = [len(names) - 1 - names[::-1].index(buffer)]
+    found: set[int] = set()
+    while waiting:
+        k = waiting.pop()
+        if k in found:
+            continue
+        found.add(k)
+        for read in {str(one) for one in lines[k][1].free_symbols} & set(names):
+            above = [j for j in range(k) if names[j] == read]
+            if above:
+                waiting.append(above[-1])
+            elif read in starts:
+                waiting.append(len(names) - 1 - names[::-1].index(read))
+    used = tuple(lines[k] for k in sorted(found))
+    return buffer, used, tuple((name, starts[name]) for name, _ in used if name in starts)
 
 
 def _shifted(trajectory: Ball, start: Ball) -> Ball:

@@ -13,7 +13,7 @@ __all__ = ["Adafactor"]
 class Adafactor(torch.optim.Optimizer):
     """θ ← θ - max(ε₂, RMS θ) min(η, 1/√t) u / max(1, RMS(u)/d), u = g/√V̂, V̂ = R C / mean(R).
 
-    R and C are the means of rows and columns of g² + ε₁, averaged with β_t = 1 - t^τ. A parameter of one dimension keeps
+    R and C are the means of rows and columns of g² + ε₁, averaged with β_t = 1 - t^τ. A vector keeps
     V̂ whole.
 
     Source: Shazeer & Stern 2018, algorithms 4 and 5.
