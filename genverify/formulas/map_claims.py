@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
 if TYPE_CHECKING:
     import sympy
 
-__all__: list[str] = []
+__all__ = ["ADJOINT", "DEPTH", "EQUIVARIANT", "INVARIANCE", "INVARIANT", "MODES", "RESIDUAL"]
+
+
+def _indexed(names: str) -> list[Any]:
+    """Symbols that take an index, one for each word."""
+    import sympy
+
+    return [sympy.IndexedBase(name) for name in names.split()]
 
 
 def _shifted() -> sympy.Basic:
     import sympy
 
     i, a, t, k = sympy.symbols("i a t k", integer=True)
-    w, x, y = sympy.IndexedBase("w"), sympy.IndexedBase("x"), sympy.IndexedBase("y")
+    w, x, y = _indexed("w x y")
     return sympy.Eq(sympy.Sum(w[a] * x[i - t + a], (a, 0, k - 1)), y[i - t], evaluate=False)
 
 
@@ -24,7 +31,7 @@ def _pooled() -> sympy.Basic:
     import sympy
 
     i, t, n = sympy.symbols("i t n", integer=True)
-    y = sympy.IndexedBase("y")
+    (y,) = _indexed("y")
     moved = y[sympy.Mod(i - t, n, evaluate=False)]
     return sympy.Eq(sympy.Sum(moved, (i, 0, n - 1)), sympy.Sum(y[i], (i, 0, n - 1)), evaluate=False)
 
@@ -33,10 +40,10 @@ def _transposed() -> sympy.Basic:
     import sympy
 
     i, a, s, p, k, m = sympy.symbols("i a s p k m", integer=True)
-    w, x, y = sympy.IndexedBase("w"), sympy.IndexedBase("x"), sympy.IndexedBase("y")
+    w, x, y = _indexed("w x y")
     there = sympy.Sum(y[i] * w[a] * x[s * i + a - p], (a, 0, k - 1), (i, 0, m - 1))
     j, n = sympy.symbols("j n", integer=True)
-    z = sympy.IndexedBase("z")
+    (z,) = _indexed("z")
     return sympy.Eq(there, sympy.Sum(x[j] * z[j], (j, 0, n - 1)), evaluate=False)
 
 
@@ -62,7 +69,7 @@ def _depth() -> sympy.Basic:
     import sympy
 
     count, k = sympy.symbols("L k", integer=True, positive=True)
-    slope = sympy.IndexedBase("a")
+    (slope,) = _indexed("a")
     return sympy.Product(1 + slope[k], (k, 1, count))
 
 
