@@ -1,9 +1,9 @@
 """Schedules that keep their own count: classes with step() and no optimizer, and generators of rates.
 
-Such a schedule becomes a function of the step: for each case one is made and stepped. Where it shows the rate in force
-(`lr`, `get_lr()`), that is read after t steps; where step() only returns a number, or a generator yields one, that of
-the t-th call, counted from zero, is taken, and whether the count begins with the first rate or with the second is its
-own affair.
+Such a schedule becomes a function of the step: for each case one is made and stepped. Where step() returns a number, or
+a generator yields one, that of the t-th call, counted from zero, is taken, and whether the count begins with the first
+rate or with the second is its own affair. Where step() returns nothing, the rate that the object shows (`lr`,
+`get_lr()`) is read after t steps.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _SHOWN = (
     "get_last_lr", "get_lr", "lr", "rate", "value", "current", "learning_rate", "get_rate", "get_value", "current_lr",
     "last_lr", "beta", "weight", "get_beta", "get",
 )  # fmt: skip
+# Steps to look ahead for a rate that moves; longer than the plateaus of the cases.
+_LOOK = 8
 
 
 class Rates:
@@ -48,7 +50,7 @@ class Rates:
         given.apply_defaults()
         own = {name: plain_value(value) for name, value in given.arguments.items()}
         step, beyond = int(own.pop("step")), int(own.pop("beyond"))
-        rates = self.rates(self.make(**own))
+        rates = self.rates(lambda: self.make(**own))
         rate: Any = None
         for index in range(step + beyond + 1):
             try:
@@ -61,20 +63,44 @@ class Rates:
         return rate
 
 
-def _shown(made: Any) -> Callable[[], Any] | None:  # noqa: ANN401
-    """How the rate in force is read off an object, or None where it shows none."""
+def _shown(made: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The rates that an object may be showing, by the names under which it does."""
+    found = {}
     for name in _SHOWN:
         value = getattr(made, name, None)
         if callable(value):
             try:
-                needed = [p for p in inspect.signature(value).parameters.values() if p.default is p.empty]
+                if any(p.default is p.empty for p in inspect.signature(value).parameters.values()):
+                    continue
             except (TypeError, ValueError):
                 continue
-            if not needed:
-                return lambda read=value: _number(read())
-        elif _is_number(_number(value)):
-            return lambda name=name: _number(getattr(made, name))
-    return None
+            value = value()
+        value = _number(value)
+        if _is_number(value):
+            found[name] = value
+    return found
+
+
+def _reading(make: Callable[[], Any]) -> str:
+    """The name under which an object shows its rate: the first that moves, since `lr` may be where it began.
+
+    Empty where step() returns numbers, or nothing is shown.
+    """
+    scout = make()
+    before = _shown(scout)
+    for _ in range(_LOOK):
+        try:
+            if _is_number(_number(scout.step())):
+                return ""
+        except Exception as error:
+            if refused(error):
+                break
+            raise
+        after = _shown(scout)
+        moved = [name for name in before if name in after and bool(after[name] != before[name])]
+        if moved:
+            return moved[0]
+    return next(iter(before), "")
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401
@@ -85,14 +111,14 @@ def _is_number(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, (int, float)) or hasattr(value, "item")
 
 
-def _stepped(made: Any) -> Iterator[Any]:  # noqa: ANN401
-    """The rates that an object shows, stepped in between; or else those that step() returns."""
-    shown = _shown(made)
-    if shown is None:
+def _stepped(make: Callable[[], Any]) -> Iterator[Any]:
+    """The rates that step() returns; or else those that an object shows, stepped in between."""
+    name, made = _reading(make), make()
+    if not name:
         while True:
             yield _number(made.step())
     while True:
-        yield shown()
+        yield _shown(made)[name]
         made.step()
 
 
@@ -114,7 +140,7 @@ def rate_generator(subject: Formula) -> Formula:
     """Makes a generator for each case, and takes its t-th value."""
     if not subject.like.startswith(TOPIC):
         return subject
-    return _as_rates(subject, iter)
+    return _as_rates(subject, lambda make: iter(make()))
 
 
 def _as_rates(subject: Formula, rates: Callable[[Any], Iterator[Any]]) -> Formula:

@@ -246,6 +246,12 @@ PRODUCT = schedule_formula(
 
 
 @declares_reference
+def constant() -> Formula:
+    """The reference constant rate."""
+    return Formula(decay.constant, like="schedule.constant")
+
+
+@declares_reference
 def linear() -> Formula:
     """The reference linear decay."""
     return Formula(decay.linear, like="schedule.linear")

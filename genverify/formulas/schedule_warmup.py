@@ -28,7 +28,15 @@ from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import plain
 from genverify.subjects.specification import Axis, Constraint, Option
 
-__all__ = ["INVERSE_SQUARE_ROOT", "LINEAR_WARMUP", "NOAM", "PEAK", "WARMUP_COSINE", "WARMUP_EXPONENTIAL"]
+__all__ = [
+    "INVERSE_SQUARE_ROOT",
+    "LINEAR_WARMUP",
+    "NOAM",
+    "PEAK",
+    "WARMUP_COSINE",
+    "WARMUP_EXPONENTIAL",
+    "WARMUP_LINEAR",
+]
 
 Terms = tuple[torch.Tensor, ...]
 Number = Any
@@ -99,6 +107,17 @@ def _warmup_cosine(
     return phases.after_warmup(t, warmup, rising, falling)
 
 
+def _warmup_linear(
+    step: Number, warmup: Number, total: Number, base: Number, end: Number, start: Number, beyond: Number,
+    first: int = 0,
+    offset: int = 0, stretch: int = 0,
+) -> Terms:  # fmt: skip
+    total = torch.as_tensor(total, dtype=torch.float64)
+    t = torch.minimum(_plus(step, first) + beyond, total)
+    rising = phases.warmup(t, warmup, base, start, offset=offset, stretch=stretch)
+    return phases.after_warmup(t, warmup, rising, lambda since: oracle.linear.terms(since, total - warmup, base, end))
+
+
 def _warmup_exponential(
     step: Number, warmup: Number, base: Number, gamma: Number, period: Number, start: Number, first: int = 0,
     offset: int = 0, stretch: int = 0,
@@ -123,16 +142,14 @@ LINEAR_WARMUP = schedule_formula(
     derivation="schedule.linear.recursion",
 )  # fmt: skip
 
+# w < T whatever is drawn, so that few cases are thrown away.
+_SHORT = plain("warmup", "", integer(1, 3), WARMUP.forms[0].aliases, differentiable=False)
+_LONG = plain("total", "", integer(4, 8), TOTAL.forms[0].aliases, differentiable=False)
+
 WARMUP_COSINE = schedule_formula(
     "warmup_cosine", "η(t) = η₀ t/w for t < w; η_T + ½ (η₀ − η_T) (1 + cos π(t − w)/(T − w)) from then on",
     "Goyal et al. 2017, section 2.2; Loshchilov & Hutter 2017, eq. 5",
-    (
-        STEP,
-        # w < T whatever is drawn, so that few cases are thrown away.
-        plain("warmup", "", integer(1, 3), WARMUP.forms[0].aliases, differentiable=False),
-        plain("total", "", integer(4, 8), TOTAL.forms[0].aliases, differentiable=False),
-        PEAK, END, _START, BEYOND,
-    ),
+    (STEP, _SHORT, _LONG, PEAK, END, _START, BEYOND),
     _warmup_cosine,
     dialects=(
         _WARM,
@@ -146,6 +163,13 @@ WARMUP_COSINE = schedule_formula(
         )),
     ),
     constraints=(WITHIN, _WARM_BEFORE), derivation="schedule.warmup_cosine.continuous",
+)  # fmt: skip
+
+WARMUP_LINEAR = schedule_formula(
+    "warmup_linear", "η(t) = η₀ t/w for t < w; η₀ + (η_T − η₀) (t − w)/(T − w) from then on, and η_T from T on",
+    "Devlin et al. 2019, appendix A.2",
+    (STEP, _SHORT, _LONG, PEAK, END, _START, BEYOND), _warmup_linear, dialects=(_WARM, COUNT), constraints=(WITHIN,),
+    derivation="schedule.linear.recursion",
 )  # fmt: skip
 
 WARMUP_EXPONENTIAL = schedule_formula(
@@ -206,6 +230,12 @@ def warmup_cosine() -> Formula:
 def warmup_exponential() -> Formula:
     """The reference warm-up with an exponential decay."""
     return Formula(reference.warmup_exponential, like="schedule.warmup_exponential")
+
+
+@declares_reference
+def warmup_linear() -> Formula:
+    """The reference warm-up with a linear decay."""
+    return Formula(reference.warmup_linear, like="schedule.warmup_linear")
 
 
 @declares_reference

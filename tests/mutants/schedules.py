@@ -182,6 +182,14 @@ def sequential_with_the_whole_length(optimizer, warmup_steps, total_steps):
     return lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[warmup_steps])
 
 
+@mutant("warmup_linear")
+def decay_over_all_steps(step, num_warmup_steps, num_training_steps):
+    """(T − t)/T for (T − t)/(T − w): the rate drops at the end of the warm-up."""
+    if step < num_warmup_steps:
+        return step / num_warmup_steps
+    return (num_training_steps - step) / num_training_steps
+
+
 @mutant("warmup_exponential")
 def decay_from_the_start(step, warmup_steps, lr, gamma):
     """γᵗ for γ^(t−w): a jump at the end of the warm-up."""
@@ -289,7 +297,19 @@ class RefusesToGoOn(ReturnsThenCounts):
         return super().step()
 
 
-for _kind in (ReturnsThenCounts, CountsThenReturns, RefusesToGoOn):
+class KeepsThePeak(ReturnsThenCounts):
+    """`lr` is where it began, and not the rate in force, which is shown elsewhere; step() returns nothing."""
+
+    def __init__(self, lr, total_steps):
+        super().__init__(lr, total_steps)
+        self.lr = self.current_lr = lr
+
+    def step(self):
+        self._t += 1
+        self.current_lr = 0.5 * self.lr * (1 + math.cos(math.pi * min(1.0, self._t / self._total)))
+
+
+for _kind in (ReturnsThenCounts, CountsThenReturns, RefusesToGoOn, KeepsThePeak):
     twin("cosine")(_kind)
 
 
@@ -297,6 +317,18 @@ for _kind in (ReturnsThenCounts, CountsThenReturns, RefusesToGoOn):
 def by_the_decay_constant(t, lr, lam):
     """exp(−λt)."""
     return lr * math.exp(-lam * t)
+
+
+@twin("warmup_linear")
+def linear_with_warmup(optimizer, num_warmup_steps, num_training_steps):
+    """A factory of LambdaLR, as Hugging Face's transformers writes it."""
+
+    def multiplier(current):
+        if current < num_warmup_steps:
+            return current / max(1, num_warmup_steps)
+        return max(0.0, (num_training_steps - current) / max(1, num_training_steps - num_warmup_steps))
+
+    return lr_scheduler.LambdaLR(optimizer, multiplier)
 
 
 @twin("warmup_cosine")

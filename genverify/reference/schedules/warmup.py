@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["inverse_square_root", "linear_warmup", "noam", "warmup_cosine", "warmup_exponential"]
+__all__ = ["inverse_square_root", "linear_warmup", "noam", "warmup_cosine", "warmup_exponential", "warmup_linear"]
 
 
 def linear_warmup(step: int, warmup: int, base: float = 1.0) -> float:
@@ -65,3 +65,17 @@ def noam(step: int, warmup: int, width: int, factor: float = 1.0) -> float:
     0.25
     """
     return factor * width**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+
+def warmup_linear(step: int, warmup: int, total: int, base: float, end: float = 0.0) -> float:
+    """A linear warm-up to `base` in w steps, then equal steps to `end` at t = T.
+
+    Source: Devlin et al. 2019, appendix A.2.
+
+    >>> [warmup_linear(t, 2, 6, 1.0) for t in (0, 1, 2, 4, 6)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if step < warmup:
+        return base * step / warmup
+    part = min(1.0, (step - warmup) / (total - warmup))
+    return (1 - part) * base + part * end
