@@ -83,7 +83,8 @@ def _identify(subject: Formula, combination: int) -> Identity:
                 subject.memory.setdefault("readings", {})[combination] = reading
             break
     if fitting and accuracy is not None:
-        notes = (*notes, "accurate to float32 only: a constant in float32, or a guard such as log(x + 1e-8)?")
+        hint = explain(subject, calls, fitting[0], None) or "a constant in float32, or a guard such as log(x + 1e-8)?"
+        notes = (*notes, f"accurate to float32 only: {hint}")
     accepted = tuple(one for one in fitting if one.accepted_where(subject.undecided) or subject.dialect)
     if accepted:
         return Identity(
