@@ -108,7 +108,8 @@ def _case(
     length = draw(st.integers(steps, min(_SHORT, longest)))
     if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
         length = draw(st.sampled_from((20, longest)))
-    mixed = parameters > 1 and not gaps and not wants and draw(st.integers(0, 3)) == 3
+    plain = not gaps and subject.law.partition == "entries"
+    mixed = parameters > 1 and plain and not wants and draw(st.integers(0, 3)) == 3
     return _filled(draw, subject, dtype, shapes, length, gaps, mixed)
 
 
