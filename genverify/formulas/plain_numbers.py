@@ -26,10 +26,12 @@ def choice(*values: float) -> Domain:
 
 
 def whole_numbers(low: int, high: int) -> Domain:
-    """Whole numbers in ascending order, as a tuple."""
+    """Different whole numbers in ascending order, as a tuple; each is at least `low`."""
     return Domain(
         name=f"ascending whole numbers {low}..{high}", low=low, high=high, integral=True, simple=float(low),
-        make=lambda raw, shape, dtype: tuple(sorted(int(one) for one in raw.round().reshape(-1).tolist())),
+        make=lambda raw, shape, dtype: tuple(
+            int(one) + place for place, one in enumerate(sorted(raw.round().reshape(-1).tolist()))
+        ),
     )  # fmt: skip
 
 

@@ -135,7 +135,7 @@ MULTI_STEP = schedule_formula(
     "Goyal et al. 2017, section 5.1; torch.optim.lr_scheduler.MultiStepLR",
     (
         STEP, BASE, FACTOR,
-        plain("milestones", "milestone", whole_numbers(1, 6),
+        plain("milestones", "milestone", whole_numbers(1, 5),
               ("boundaries", "steps", "decay_steps", "epochs", "decay_epochs", "at", "step_epochs", "schedule"),
               differentiable=False),
     ),

@@ -60,7 +60,9 @@ def clipped_by_value(gradients: Gradients, bound: Number) -> Tensor:
     >>> clipped_by_value([torch.tensor([3.0, -0.5])], 1.0)
     tensor([ 1.0000, -0.5000])
     """
-    return torch.cat([one.reshape(-1) for one in gradients]).clamp(-bound, bound)
+    flat = torch.cat([one.reshape(-1) for one in gradients])
+    edge = torch.as_tensor(bound, dtype=flat.dtype)
+    return torch.maximum(-edge, torch.minimum(edge, flat))
 
 
 def unscaled(

@@ -88,6 +88,12 @@ def test_an_instance_is_verified_by_its_settings_and_left_alone() -> None:
     assert optimizer.param_groups[0]["lr"] == 0.3
 
 
+def test_an_instance_that_does_not_keep_its_settings_is_refused() -> None:
+    scheduler = lr_scheduler.LambdaLR(_optimizer(), lambda t: 0.5**t)
+    with pytest.raises(UsageError, match="does not keep its lr_lambda"):
+        gv.verify(gv.Formula(scheduler, like="schedule.multiplier"))
+
+
 def test_a_scheduler_under_another_name_fails() -> None:
     subject = gv.Formula(
         lr_scheduler.ExponentialLR, like="schedule.linear_warmup", arguments={"gamma": "start_factor"},
