@@ -181,7 +181,8 @@ class RuleLaw:
         return []
 
     def _known(self, trajectory: Trajectory, arguments: tuple[Any, ...]) -> dict[str, Any]:
-        tensors = (trajectory.observed, trajectory.stream.rates, *trajectory.stream.gradients)
+        stream = trajectory.stream
+        tensors = (trajectory.observed, stream.rates, *stream.gradients, *stream.present)
         own = (tuple((x.data_ptr(), x.shape) for x in tensors), trajectory.dtype, arguments)
         for one, _, known in self._shared:  # the trajectory is held, so that its memory stays its own
             if one == own:

@@ -30,7 +30,7 @@ __all__ = [
 LR = Hyper(name="lr", aliases=("learning_rate", "step_size", "eta", "lr0", "stepsize", "rate", "alpha", "gamma"))
 RATE = Hyper(name="lr", aliases=("learning_rate", "step_size", "eta", "lr0", "stepsize", "rate"))
 EPS_NAMES = ("epsilon", "e", "delta", "eps_hat", "epsilon_hat", "eta_eps")
-DECAY = Hyper(name="weight_decay", aliases=("wd", "l2", "lambda_", "weight_decay_rate"), default=0.0, trials=(0.1,))
+DECAY = Hyper(name="weight_decay", aliases=("wd", "l2", "lambda_", "weight_decay_rate"), default=0.0, trials=(0.1, 0.0))
 MAXIMIZE = Hyper(name="maximize", aliases=("maximise", "ascent"), default=False, trials=(True,))
 INDIFFERENT = (Hyper(name="foreach", trials=(True,)), Hyper(name="fused", trials=(True,)))
 COMMON = (DECAY, MAXIMIZE, *INDIFFERENT)

@@ -133,6 +133,7 @@ RULES = (
                 name="rate",
                 values=(
                     accepted("before", "", "torch.optim.ASGD"),
+                    accepted("current", "η_t made of today's η", "Polyak & Juditsky 1992"),
                     accepted("now", "η_t = η/(1 + λ η t)^α", "Bottou 2012, section 5.3"),
                     slip("constant", "a rate that does not decay"),
                 ),

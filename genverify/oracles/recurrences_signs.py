@@ -84,6 +84,7 @@ def asgd(*, rate: str = "before", held: str = "single", decay: str = "none", max
     """θ ← θ (1 - λ η_t) - η_t g, η_{t+1} = η / (1 + λ η t)^α, η₁ = η; the average of θ is kept beside it.
 
     `rate`: before, as above: η_t was made at the step before, with that step's η; now, η / (1 + λ η t)^α at once;
+    current, η / (1 + λ η (t-1))^α at once;
     constant, η. `held`: single where η_t may be a float32 number (as torch's is, whatever the dtype), or exact.
 
     Source: Polyak & Juditsky 1992; Bottou 2012, section 5.3; torch.optim.ASGD.
@@ -94,10 +95,12 @@ def asgd(*, rate: str = "before", held: str = "single", decay: str = "none", max
     one = sympy.Integer(1)
     before, after = decay_lines(decay, maximize)
     made: sympy.Expr = lr / (one + lambd * lr * t) ** alpha
+    if rate == "current":
+        made = lr / (one + lambd * lr * (t - one)) ** alpha
     kept = lr if rate == "constant" else held_in_float32(made) if held == "single" else made
     first: sympy.Expr = held_in_float32(eta) if held == "single" else eta
     old: tuple[str, sympy.Expr] = ("old", first)
     step: tuple[str, sympy.Expr] = ("theta", theta * (one - lambd * symbols("old")[0]) - symbols("old")[0] * d)
-    if rate == "now":
+    if rate in ("now", "current"):
         return Recurrence(lines=(*before, ("old", kept), step, *after))
     return Recurrence(lines=(*before, old, ("eta", kept), step, *after), initial={"eta": lr})

@@ -280,10 +280,6 @@ class RAdamPaper(_RAdam):
     def denominator(self, v, c2, eps):
         return (v / c2).sqrt() + eps
 
-    def length(self, t, b2, longest):
-        n = super().length(t, b2, longest)
-        return n if not 4 < n <= 5 else n  # the same ρ_t
-
     def update(self, p, g, state, group):
         (b1, b2), t = group["betas"], state["t"]
         m = _kept(state, "m", p).lerp_(g, 1 - b1)
