@@ -19,6 +19,7 @@ from genverify.numerics.ulp import ulp
 from genverify.numerics.worst_input import every_number, neighbours, net
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Bound, Formula, Place
+from genverify.subjects.formula_shapes import splits
 from genverify.subjects.specification import Argument, Dialect
 
 __all__ = ["Rows", "Span", "rows_over", "shared", "span_of", "ulps_of"]
@@ -52,6 +53,8 @@ class Span:
     def case(self, rows: Rows, count: int) -> Case:
         """The rows as one case."""
         sizes = {"batch": 1, "event": 1, "class": _CLASSES} | ({self.bulk: count} if self.bulk else {})
+        for parts in splits(self.subject, self.found.layout).values():
+            sizes |= dict.fromkeys(parts, 1)
         values: dict[str, Any] = {}
         for bound in _given(self.subject):
             column = rows[bound.argument.name]

@@ -125,21 +125,29 @@ def _elu_terms(x: torch.Tensor, alpha: float | torch.Tensor, scale: float = 1.0)
 
 
 def _along_classes(
-    name: str, statement: str, terms: Callable[..., Terms], derivation: str, *, log: bool
-) -> Specification:
+    name: str, statement: str, terms: Callable[..., Terms], derivation: str, *, log: bool,
+    slopes: Callable[..., Terms] | None = None,
+) -> Specification:  # fmt: skip
     return formula(
         Specification(
             name=f"activation.{name}", statement=statement, source="Bridle 1990; Bishop 2006, eq. 4.62", oracle=terms,
             arguments=(_input("batch class", 2.0),), output="batch class", derivation=derivation,
             dialects=(reduction("class", ("none",)), reduction("batch", ("none",))),
-            sizes={"class": (1, 2, 3, 4)}, exact=exact_softmax(log=log),
+            sizes={"class": (1, 2, 3, 4)}, exact=exact_softmax(log=log), surrogate=slopes,
         )
     )  # fmt: skip
 
 
+def _softmax_slopes(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Terms whose derivatives are p_i δ_ij and −p_i p_j: the two numbers that a gradient of softmax subtracts."""
+    p = oracle.softmax(x)
+    diagonal = x * p.detach()
+    return diagonal, p - diagonal
+
+
 SOFTMAX = _along_classes(
     "softmax", "softmax(x)_i = e^(x_i)/Σ_j e^(x_j)", lambda x: oracle.softmax(x), "activation.softmax.shift_invariant",
-    log=False,
+    log=False, slopes=_softmax_slopes,
 )  # fmt: skip
 LOG_SOFTMAX = _along_classes(
     "log_softmax", "log softmax(x)_i = x_i − log Σ_j e^(x_j)", lambda x: oracle.log_softmax(x),
