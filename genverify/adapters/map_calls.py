@@ -46,7 +46,7 @@ def map_calls(subject: Map) -> Map:
     copied = module is not None and module is not module_of(subject.f)
     state = _state(module) if subject.training and copied else ()
     calls = MapCalls(
-        f=f, dtype=dtype, output_event=_output_event(subject, f, dtype, state),
+        f=f, dtype=dtype, device=_device(subject), output_event=_output_event(subject, f, dtype, state),
         others={name: _other(name, moved, subject) for name in _OTHERS if getattr(subject, name) is not None},
         own=own_f, own_dtypes=own_dtypes, mixed=len(carrier.dtypes) != 1,
         parameters=_trainable(module, dtype) if copied else {}, state=state,
@@ -113,10 +113,15 @@ def _tensor(subject: Map, returned: Any) -> Tensor:  # noqa: ANN401
     return torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
 
 
-def _try(subject: Map, f: Function, dtype: torch.dtype) -> Tensor:
+def _device(subject: Map) -> torch.device:
+    """Where the tensors of the subject are; the CPU when it has none."""
     module = module_of(subject.f)
     tensors = [] if module is None else [*module.parameters(), *module.buffers()]
-    device = tensors[0].device if tensors else torch.device("cpu")
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def _try(subject: Map, f: Function, dtype: torch.dtype) -> Tensor:
+    device = _device(subject)
     x = interior(subject.where, (2, *subject.event), dtype, device)
     shape = subject.context_shape
     context = interior(Region(), (2, *shape), dtype, device) if isinstance(shape, tuple) else None

@@ -27,7 +27,7 @@ __all__ = ["adjoint"]
 def adjoint(subject: Map, case: Case, run: Run) -> Judgement:
     """Two inner products at a point and an image."""
     at = evaluated(subject, case)
-    image, y = at(at.x), case["y"].to(at.x.dtype)
+    image, y = at(at.x), case["y"].to(at.x)
     if image.shape != y.shape:
         return inconclusive("the image has not the shape that it had in preparation", notes=at.notes)
     back = at.other("adjoint", y)

@@ -181,7 +181,7 @@ def _mask(at: MapEvaluation, claimed: object, name: str) -> Tensor | Judgement:
     image = at(at.x)
     if image.ndim == 0 or len(image) != at.rows:
         return inconclusive("the image has another batch size; see map.output_shape", notes=at.notes)
-    return dependence_mask(name, claimed, tuple(image.shape[1:]), tuple(at.x.shape[1:]))
+    return dependence_mask(name, claimed, tuple(image.shape[1:]), tuple(at.x.shape[1:])).to(at.x.device)
 
 
 def _images(at: MapEvaluation, x: Tensor) -> Tensor:

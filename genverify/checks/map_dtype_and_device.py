@@ -24,8 +24,8 @@ def dtype_and_device(subject: Map, case: Case, run: Run) -> Judgement:
     calls = subject.calls
     notes, examined, error = list(calls.notes), 0, None
     for dtype in calls.own_dtypes or (calls.dtype,):
-        x = case["x"].to(dtype)
-        context = case["context"].to(dtype) if "context" in case else None
+        x = case["x"].to(calls.device, dtype)
+        context = case["context"].to(calls.device, dtype) if "context" in case else None
         try:
             with subject_code():
                 y = (calls.own or calls.f)(x, context)

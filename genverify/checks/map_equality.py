@@ -125,7 +125,7 @@ def _operator(at: MapEvaluation, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _explained(at: MapEvaluation, found: Judgement, weight: Tensor) -> Judgement:
-    dense = dense_matrix(lambda x: at.at(x)(x), at.subject.event, dtype=at.x.dtype)
+    dense = dense_matrix(lambda x: at.at(x)(x), at.subject.event, dtype=at.x.dtype, device=at.x.device)
     i, j = (int(k) for k in torch.unravel_index((dense - weight).abs().argmax(), weight.shape))
     evidence = {name: getattr(found.evidence, name) for name in ("examined", "quantity", "observed", "allowed", "unit")}
     said = f"the operator's entry ({i}, {j}) is {float(dense[i, j]):.6g}, in W it is {float(weight[i, j]):.6g}"

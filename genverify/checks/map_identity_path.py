@@ -40,7 +40,7 @@ def identity_path(subject: Map, case: Case, run: Run) -> Judgement:
             "it has no parameters that could be set to zero in a copy; give the branch as residual_of=…",
             notes=at.notes,
         )  # fmt: skip
-    z = case["z"].to(at.x.dtype)
+    z = case["z"].to(at.x)
     refused = refuse_shape(at, at(at.x), at.x, "f(x) and x")
     if refused is not None:
         return refused

@@ -49,7 +49,7 @@ def affine(subject: Map, case: Case, run: Run) -> Judgement:
 
 
 def _superposed(at: MapEvaluation, case: Case, *, offset: bool) -> Judgement:
-    z, a, b = case["z"].to(at.x.dtype), float(case["a"]), float(case["b"])
+    z, a, b = case["z"].to(at.x), float(case["a"]), float(case["b"])
 
     def sides() -> tuple[Tensor, Tensor]:
         c = 1.0 - a - b if offset else 0.0

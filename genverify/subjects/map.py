@@ -28,6 +28,7 @@ class MapCalls:
     Attributes:
         f: (x, context) → y: of a copy in float64 where the subject can be moved there, else in its own dtype.
         dtype: In which `f` is called.
+        device: Where the tensors of `f` are, and the points are brought.
         output_event: The shape of the image of one event; None where the first call raised.
         others: Further functions of the declaration by field name (adjoint, equals, residual_of), moved along.
         own: As `f`, of the subject's own dtype.
@@ -41,6 +42,7 @@ class MapCalls:
 
     f: Function
     dtype: torch.dtype = torch.float64
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     output_event: tuple[int, ...] | None = None
     others: Mapping[str, Function] = field(default_factory=dict)
     own: Function | None = None

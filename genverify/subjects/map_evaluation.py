@@ -72,9 +72,9 @@ class MapEvaluation:
 
 def evaluated(subject: Map, case: Case) -> MapEvaluation:
     """The subject at the case's points."""
-    dtype = subject.calls.dtype
-    context = case["context"].to(dtype) if "context" in case else None
-    return MapEvaluation(subject=subject, x=case["x"].to(dtype), context=context, seed=case.seed)
+    dtype, device = subject.calls.dtype, subject.calls.device
+    context = case["context"].to(device, dtype) if "context" in case else None
+    return MapEvaluation(subject=subject, x=case["x"].to(device, dtype), context=context, seed=case.seed)
 
 
 def _rows(context: Tensor, rows: int) -> Tensor:

@@ -13,12 +13,17 @@ from genverify.subjects.map import Map
 from tests.mutants.flow import seeded
 from tests.mutants.mutant import Mutant, Twin
 
-EVENT = (1, 4, 4)
+EVENT, LINE = (1, 4, 4), (1, 4)
 
 
 def layer(**settings: Any) -> nn.Conv2d:
     """One channel to two, a kernel of 3 × 3."""
     return seeded(lambda: nn.Conv2d(1, 2, 3, **settings))
+
+
+def line(**settings: Any) -> nn.Conv1d:
+    """The same along one axis."""
+    return seeded(lambda: nn.Conv1d(1, 2, 3, **settings))
 
 
 def transposed(conv: nn.Conv2d, **settings: Any) -> Callable[[Tensor], Tensor]:
@@ -33,20 +38,20 @@ def with_adjoint(settings: dict[str, Any], back: dict[str, Any]) -> Map:
 
 
 def flipped_adjoint() -> Map:
-    """The kernel is flipped once more: `conv_transpose2d` flips it already."""
-    conv = layer(padding=1)
+    """The kernel is flipped once more: `conv_transpose1d` flips it already."""
+    conv = line(padding=1)
     return Map(
-        conv, event_shape=EVENT, name="flipped_adjoint",
-        adjoint=lambda y: F.conv_transpose2d(y, conv.weight.to(y).flip(-1, -2), padding=1),
+        conv, event_shape=LINE, name="flipped_adjoint",
+        adjoint=lambda y: F.conv_transpose1d(y, conv.weight.to(y).flip(-1), padding=1),
     )  # fmt: skip
 
 
 def convolved_adjoint() -> Map:
     """The adjoint is taken to be a convolution with the transposed channels, without the flip."""
-    conv = layer(padding=1)
+    conv = line(padding=1)
     return Map(
-        conv, event_shape=EVENT, name="convolved_adjoint",
-        adjoint=lambda y: F.conv2d(y, conv.weight.to(y).transpose(0, 1), padding=1),
+        conv, event_shape=LINE, name="convolved_adjoint",
+        adjoint=lambda y: F.conv1d(y, conv.weight.to(y).transpose(0, 1), padding=1),
     )  # fmt: skip
 
 
@@ -112,18 +117,18 @@ MUTANTS = [
     ),
     Mutant(
         name="zero_padding_sold_as_circular", killed_by="map.equivariant",
-        make=lambda: Map(layer(padding=1), event_shape=EVENT, equivariant="translation"),
+        make=lambda: Map(line(padding=1), event_shape=LINE, equivariant="translation"),
     ),
     Mutant(
         name="stride_forgotten", killed_by="map.equivariant",
         make=lambda: Map(
-            layer(padding=1, padding_mode="circular", stride=2), event_shape=EVENT, equivariant="translation"
+            line(padding=1, padding_mode="circular", stride=2), event_shape=LINE, equivariant="translation"
         ),
     ),
     Mutant(
         name="convolution_sold_as_invariant", killed_by="map.invariant",
         make=lambda: Map(
-            layer(padding=1, padding_mode="circular"), event_shape=EVENT, invariant="translation"
+            line(padding=1, padding_mode="circular"), event_shape=LINE, invariant="translation"
         ),
     ),
     Mutant(

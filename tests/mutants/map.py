@@ -31,11 +31,11 @@ class CountsCalls(nn.Module):
 
 
 class ClampedOutput(nn.Module):
-    """A linear layer that clamps its result, and is taken for linear."""
+    """A linear layer that clamps its result, and is taken for affine."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(3, 2, bias=False)
+        self.layer = nn.Linear(1, 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x).clamp(-1.0, 1.0)
@@ -153,8 +153,7 @@ MUTANTS = [
         name="biased_layer_taken_for_linear", killed_by="map.linear",
         make=lambda: Map(seeded(lambda: nn.Linear(3, 2)), linear=True),
     ),
-    Mutant(name="ClampedOutput", killed_by="map.linear", make=_of(ClampedOutput, event_shape=3, linear=True)),
-    Mutant(name="ClampedOutput, affine", killed_by="map.affine", make=_of(ClampedOutput, event_shape=3, affine=True)),
+    Mutant(name="ClampedOutput", killed_by="map.affine", make=_of(ClampedOutput, event_shape=1, affine=True)),
     Mutant(name="CentresTheBatch", killed_by="map.batch_independence", make=_of(CentresTheBatch, event_shape=2)),
     Mutant(name="squeezes", killed_by="map.output_shape", make=_of(squeezes, event_shape=3)),
     Mutant(
@@ -185,11 +184,11 @@ MUTANTS = [
     Mutant(name="leaks_past_autograd", killed_by="map.ignores", make=_of(leaks_past_autograd, **CAUSAL)),
     Mutant(
         name="PositionsInASet", killed_by="map.equivariant",
-        make=_of(PositionsInASet, event_shape=(3, 2), equivariant="permutation"),
+        make=_of(PositionsInASet, event_shape=(2, 1), equivariant="permutation"),
     ),
     Mutant(
         name="first_of_the_set", killed_by="map.invariant",
-        make=_of(first_of_the_set, event_shape=(3, 2), invariant="permutation"),
+        make=_of(first_of_the_set, event_shape=(2, 1), invariant="permutation"),
     ),
     Mutant(
         name="another_gelu", killed_by="map.equals", make=_of(another_gelu, event_shape=2, equals=nn.functional.gelu)

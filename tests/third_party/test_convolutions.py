@@ -34,7 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no bias": {"bias": False, "padding": 1},
 }
 MODES = ("reflect", "replicate", "circular")
-CASES = [(1, name) for name in SETTINGS] + [(2, name) for name in SETTINGS if "depthwise" not in name] + [(3, "groups")]
+CASES = [(1, name) for name in SETTINGS] + [(2, "stride"), (2, "dilation"), (2, "groups"), (2, "same"), (3, "groups")]
 
 
 def seeded(make: Callable[[], Any]) -> Any:
