@@ -40,6 +40,10 @@ def order(subject: Formula, case: Case, run: Run) -> Judgement:
     assert subject.specification is not None
     assert subject.order is not None
     name = next(one.name for one in subject.specification.arguments if one.role is Role.STEP)
+    if name not in case:
+        return inconclusive(
+            "the subject takes no step, so its order in the step cannot be seen: state accuracy= instead"
+        )
     if not isinstance(case[name], torch.Tensor) or case[name].dtype is not torch.float64:
         return inconclusive("rounding hides the order in a narrow dtype")
     dialect = identity_of(subject, case).nearest  # of those whose shape fits

@@ -24,8 +24,9 @@ COTANGENTS = ("u", "v", "cotangent", "cotangents", "vec", "vector", "w", "grad_o
 SINGLE_POINT = Layout(name="one point at a time", drop=("batch",), shared=("x",))
 LAYOUTS = (Layout(name="a batch of points"), SINGLE_POINT)
 POINT = any_real("x", "batch event", *POINTS)
-# No batch of one: f then gives one number, and code for a single point answers it by chance.
-SIZES = {"batch": (2, 3), "event": (2, 3, 1), "out": (2, 4, 1), "hidden": (3, 2)}
+# No batch of one, nor one of as many points as there are coordinates or outputs: code for a single point answers these
+# by chance, and would then be held to other batches.
+SIZES = {"batch": (3, 5), "event": (2, 4, 1), "out": (2, 4, 1), "hidden": (3, 2)}
 
 
 def function(axes: str, domain: Domain) -> Argument:

@@ -50,7 +50,7 @@ CRITICAL_POINT = formula(
         layouts=(
             Layout(name="a batch of matrices"), Layout(name="one matrix", drop=("batch",), shared=("hessian",)),
         ),
-        sizes={"batch": (3, 2), "event": (2, 3, 1)}, derivation="calculus.critical_point.positive_definite",
+        sizes={"batch": (4, 5), "event": (2, 3, 1)}, derivation="calculus.critical_point.positive_definite",
     )
 )  # fmt: skip
 

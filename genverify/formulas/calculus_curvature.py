@@ -23,7 +23,7 @@ __all__ = ["FINITE_DIFFERENCE_GRADIENT", "FISHER", "GAUSS_NEWTON", "HUTCHINSON_T
 
 _JACOBIAN = ("J", "jac", "jacobian", "Jx", "jacobians", "J_f", "Js", "jac_f")
 _LAYOUTS = (BATCHED, Layout(name="one sample at a time", drop=("batch",), shared=("jacobian",)))
-_SIZES = {"out": (2, 4, 1), "event": (3, 2, 1), "class": (3, 2)}
+_SIZES = {**SIZES, "class": (4, 2)}
 _OVER_BATCH = (reduction("batch", ("none", "mean", "sum")),)
 
 GAUSS_NEWTON = formula(

@@ -48,7 +48,7 @@ def _derivative(
 ) -> Specification:
     """A derivative of f at x; no gradient of it is claimed, since most who take one need no more."""
 
-    def terms(x: torch.Tensor, f: Any, **vectors: torch.Tensor) -> Any:  # noqa: ANN401 - a drawn function
+    def terms(x: Any, f: Any, **vectors: Any) -> Any:  # noqa: ANN401 - tensors and a drawn function
         return compute(f.weight, x, *vectors.values())
 
     fields: dict[str, Any] = {
@@ -103,11 +103,12 @@ _derivative(
 
 
 def _logabsdet(x: torch.Tensor, f: Any) -> Any:  # noqa: ANN401 - a drawn function
-    return oracle.logabsdet(*f.factors(torch.float64), x)
+    lower, upper = f.factors(torch.float64)
+    return oracle.logabsdet(lower, upper, x)
 
 
 _derivative(
-    "logabsdet", "log|det ∂f/∂x| of a map of ℝⁿ to itself", function("event event", diffeomorphism()), oracle.logabsdet,
+    "logabsdet", "log|det ∂f/∂x| of a map of ℝⁿ to itself", function("event event", diffeomorphism()), _logabsdet,
     "batch", source="Rezende & Mohamed 2015, eq. 5 (its use)", oracle=_logabsdet,
     derivation="calculus.logabsdet.factors",
 )  # fmt: skip

@@ -46,6 +46,16 @@ def examine(subject: Formula, specification: Specification) -> None:
             given=f"order={subject.order} for {subject.like}", expected="a formula that has a step",
             do="state accuracy= instead, or leave it out",
         )  # fmt: skip
+    if (
+        subject.order is None
+        and subject.accuracy is None
+        and any(one.role is Role.STEP for one in specification.arguments)
+    ):
+        raise UsageError(
+            given=f"a subject for {subject.like}, which approximates, without order= or accuracy=",
+            expected="how good the approximation is",
+            do="state the order in the step (order=2 for central differences), or a bound of the error (accuracy=1e-6)",
+        )
     _module(subject)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from genverify.formulas.calculus_arguments import SIZES
 from genverify.formulas.catalogue import formula
 from genverify.formulas.references import declares_reference
 from genverify.oracles import kernel as oracle
@@ -42,7 +43,8 @@ RBF = formula(
             Layout(name="two vectors", drop=("batch", "other"), shared=("x",)),
         ),
         operations=64,
-        sizes={"other": (2, 3, 1, 4)},
+        # Code for rows, or for two vectors, must not answer by chance: see calculus_arguments.
+        sizes={"batch": (2, 3), "other": (4, 5), "event": (2, 3, 1)},
         derivation="kernel.rbf.derivatives",
     )
 )
@@ -60,6 +62,7 @@ RBF_MIXED_HESSIAN = formula(
             Layout(name="two vectors", drop=("batch",), shared=("x",)),
         ),
         operations=64,
+        sizes=SIZES,
         derivation="kernel.rbf.derivatives",
     )
 )

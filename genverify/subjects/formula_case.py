@@ -67,7 +67,7 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
 
     Options come first, since sizes may follow from them.
     """
-    given = [one for one in subject.match.bound if one.place is not Place.KEPT]
+    given = [one for one in subject.match.bound if one.place is not Place.KEPT and not _own_step(subject, one)]
     given.sort(key=lambda one: one.argument.role is not Role.OPTION)
     forms = [(one.argument, one.form, _may_be_left(one)) for one in given]
     if isinstance(subject, Formula) and subject.specification is not None:  # a mode is given by putting a module in it
@@ -75,8 +75,18 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     return forms
 
 
+def _own_step(subject: Any, bound: Bound) -> bool:  # noqa: ANN401
+    """Whether it is a step that stays at the subject's default: a stated accuracy is that of the default."""
+    return bound.argument.role is Role.STEP and bound.default is not ... and getattr(subject, "order", None) is None
+
+
 def _may_be_left(bound: Bound) -> bool:
-    """Whether the subject has a default that means something: None, where the formula needs a value, does not."""
+    """Whether the subject has a default that means something: None, where the formula needs a value, does not.
+
+    Where an order in the step is stated the step has to vary.
+    """
+    if bound.argument.role is Role.STEP:
+        return False
     return bound.default is not ... and not (bound.default is None and bound.argument.default is ...)
 
 
