@@ -57,9 +57,16 @@ def mlp(
     Shapes: x [..., in], weight1 [hidden, in], weight2 [out, hidden], biases [hidden] and [out]; y [..., out].
     """
     sigma = _ACTIVATIONS[activation]
-    hidden = sigma(torch.stack(affine(x, weight1, bias1)).sum(0))
-    terms = affine(hidden, weight2, bias2)
-    return sigma(torch.stack(terms).sum(0)) if last else terms
+    z = torch.stack(affine(x, weight1, bias1)).sum(0)
+    terms = affine(sigma(z), weight2, bias2)
+    if last:
+        return sigma(torch.stack(terms).sum(0))
+    if activation in ("relu", "leaky_relu", "identity"):
+        return terms
+    # A smooth σ and its derivative are computed to a rounding error of their arguments, not of themselves: 1 + erf z
+    # and 1 − tanh² z cancel where they saturate. Two terms that are each other's negative say so, and change nothing.
+    size = (z.abs()[..., None, :] * weight2.abs()).sum(-1)
+    return (*terms, size, -size)
 
 
 def softmax_classifier(
@@ -74,8 +81,12 @@ def softmax_classifier(
         return terms
     logits = torch.stack(terms).sum(0)
     log_partition = torch.logsumexp(logits, -1, keepdim=True)
-    log_probabilities = logits - log_partition
-    return (logits, -log_partition.expand_as(logits)) if yields == "log" else torch.exp(log_probabilities)
+    if yields == "log":
+        return (logits, -log_partition.expand_as(logits))
+    p = torch.exp(logits - log_partition)
+    # The gradient p (g − Σ p g) cancels where one class is certain: two terms that are each other's negative say so.
+    size = p.detach() * torch.stack(terms).abs().sum(0)
+    return p, size, -size
 
 
 def backpropagation(x: Tensor, weight1: Tensor, bias1: Tensor, weight2: Tensor, upstream: Tensor) -> dict[str, Tensor]:
