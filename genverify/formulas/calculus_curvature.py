@@ -23,7 +23,7 @@ __all__ = ["FINITE_DIFFERENCE_GRADIENT", "FISHER", "GAUSS_NEWTON", "HUTCHINSON_T
 
 _JACOBIAN = ("J", "jac", "jacobian", "Jx", "jacobians", "J_f", "Js", "jac_f")
 _LAYOUTS = (BATCHED, Layout(name="one sample at a time", drop=("batch",), shared=("jacobian",)))
-_SIZES = {**SIZES, "class": (4, 2)}
+_SIZES = {"batch": (3,), "event": (2, 1), "out": (4, 2, 1), "class": (4, 2)}
 _OVER_BATCH = (reduction("batch", ("none", "mean", "sum")),)
 
 GAUSS_NEWTON = formula(
@@ -39,6 +39,7 @@ GAUSS_NEWTON = formula(
                     "H", "H_out", "hessian", "hess", "H_L", "H_loss", "output_hessian", "loss_hessian", "hess_out",
                     "A", "Hz", "H_z", "hessian_out", "h_out",
                 ),
+                differentiable=False, normwise=True,  # it is factorised in large problems
             ),
         ),
         oracle=calculus_products.gauss_newton,

@@ -11,7 +11,7 @@ Terms = tuple[Tensor, ...]
 
 
 def gauss_newton(jacobian: Tensor, curvature: Tensor) -> Terms:
-    """JᵀHJ, entry by entry: Σ_kl J_ki H_kl J_lj, a term for each (k, l).
+    """JᵀHJ, entry by entry: Σ_k J_ki (HJ)_kj, a term for each output k.
 
     Shapes: J [..., m, n], H [..., m, m]; the terms [..., n, n].
 
@@ -19,12 +19,8 @@ def gauss_newton(jacobian: Tensor, curvature: Tensor) -> Terms:
     tensor([[ 3.,  6.],
             [ 6., 12.]])
     """
-    outputs = range(jacobian.shape[-2])
-    return tuple(
-        curvature[..., k, m, None, None] * jacobian[..., k, :, None] * jacobian[..., m, None, :]
-        for k in outputs
-        for m in outputs
-    )
+    bent = (curvature[..., None] * jacobian[..., None, :, :]).sum(-2)
+    return tuple(jacobian[..., k, :, None] * bent[..., k, None, :] for k in range(jacobian.shape[-2]))
 
 
 def softmax_fisher(jacobian: Tensor, logits: Tensor) -> Terms:
