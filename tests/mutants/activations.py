@@ -185,20 +185,12 @@ class LeakyModule(nn.Module):
 
 
 @twin("silu")
-def scripted(x):
-    """Compiled by TorchScript below."""
+def by_division(x):
+    """x/(1 + e⁻ˣ): the exponential overflows, and the quotient is right."""
     return x / (1 + torch.exp(-x))
-
-
-TWINS.append(
-    Twin(
-        name="activation.silu: traced",
-        make=lambda: Formula(torch.jit.trace(scripted, torch.ones(2, 3)), like="activation.silu", arguments=("x",)),
-    )
-)
 
 
 @twin("elu")
 def one_number(x: float, alpha: float = 1.0):
     """Python's math, one number at a time."""
-    return float(x) if float(x) > 0 else alpha * math.expm1(float(x))
+    return x.item() if x.item() > 0 else alpha * math.expm1(x.item())
