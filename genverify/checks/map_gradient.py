@@ -100,9 +100,10 @@ def _line_of_input(at: MapEvaluation, number: int) -> Line:
         load_forward_mode()
         try:
             with forward_ad.dual_level():
-                y = at(forward_ad.make_dual(x.clone(), direction))
+                # It asks for a gradient, too, as in the backward pass: what differentiates inside may look at that.
+                y = at(forward_ad.make_dual(x.clone().requires_grad_(True), direction))
                 tangent = forward_ad.unpack_dual(y).tangent
-                return torch.zeros_like(y) if tangent is None else tangent.detach()
+                return None if tangent is None else tangent.detach()
         except (GenverifyError, RuntimeError, NotImplementedError):
             return None
 

@@ -143,6 +143,18 @@ def without_graph(x: Tensor) -> Tensor:
         return torch.tanh(x)
 
 
+class Score(nn.Module):
+    """The gradient of an energy, differentiated inside; it detaches what does not ask for a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(2, 3), nn.Softplus(), nn.Linear(3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if x.requires_grad else x.detach().requires_grad_(True)
+        return torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
+
+
 def noisy(x: Tensor) -> Tensor:
     """Adds noise, which is declared."""
     return x + torch.randn_like(x)
@@ -184,6 +196,7 @@ TWINS = [
     Twin(name="one of several results", make=lambda: Map(seeded(Dictionary), event_shape=3, output="probabilities")),
     Twin(name="kinked", make=lambda: Map(kinked, event_shape=2)),
     Twin(name="without graph", make=lambda: Map(without_graph, event_shape=2)),
+    Twin(name="score of an energy", make=lambda: Map(seeded(Score), event_shape=2)),
     Twin(name="noise that is declared", make=lambda: Map(noisy, event_shape=2, stochastic=True)),
     Twin(name="in place on its input, and says so", make=lambda: Map(nn.ReLU(inplace=True), event_shape=2)),
     Twin(name="row by row", make=lambda: Map(lambda row: row.cumsum(0), event_shape=3, batched=False, linear=True)),
