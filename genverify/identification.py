@@ -12,12 +12,14 @@ from genverify.adapters.adapter import adapt
 from genverify.errors import SubjectRaised, UsageError
 from genverify.formulas.optimizer import RuleLaw, introduce
 from genverify.formulas.optimizer_rules import RULES, find_rule
+from genverify.subjects.calling import subject_code
 from genverify.subjects.optimizer import Optimizer
-from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive
+from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive, flat, start
 
 __all__ = ["Identification", "identify"]
 
 _STEPS = 24
+_SHAPES, _MATRICES = ((2, 2), (3,)), ((2, 2), (1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +88,71 @@ def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identi
     rules = [find_rule(rule)] if rule is not None else list(RULES.values())
     ready: list[tuple[Optimizer, Trajectory]] = []
     refusal: Exception | None = None
+    searching = False
     for one in rules:
         try:
             subject = introduce(adapt(Optimizer(f, rule=one.name, hyper={**claims}, name=label)))
-            if _means_it(subject, claims):
-                ready.append((subject, drive(subject, _stream(subject))))
+            searching = searching or _law(subject).wants == "function"
+            if rule is not None or _means_it(subject, claims):
+                ready.append((subject, _driven(subject)))
         except (UsageError, SubjectRaised) as error:
             refusal = refusal or error
+    if searching:
+        raise UsageError(
+            given="an optimizer that searches along a line",
+            expected="one whose steps follow from its gradients",
+            do="verify it: Optimizer(f, rule='lbfgs', …) judges the line search, too",
+        )
     if not ready:
         assert refusal is not None
         raise refusal
+    asking = [pair for pair in ready if _asks_elsewhere(pair[0])]
+    ready = asking or [pair for pair in ready if _law(pair[0]).wants != "closure"] or ready
     for look in (_accepted, _near, _far):  # the dear looks only where the cheap ones found nothing
         tried = [(subject, look(subject, trajectory)) for subject, trajectory in ready]
         if any(found.standing in ("accepted", "recognised") for _, found in tried):
             break
     return _concluded(tried)
+
+
+def _law(subject: Optimizer) -> RuleLaw:
+    assert isinstance(subject.law, RuleLaw)
+    return subject.law
+
+
+def _driven(subject: Optimizer) -> Trajectory:
+    """The subject along the first of the streams that it takes, of those that its rule can be judged by."""
+    wants = _law(subject).wants
+    streams = (_rows(subject),) if wants == "sparse" else (_stream(subject, _SHAPES), _stream(subject, _MATRICES))
+    for stream in streams[:-1]:
+        try:
+            return drive(subject, stream)
+        except SubjectRaised:  # an optimizer of matrices, perhaps
+            continue
+    return drive(subject, streams[-1])
+
+
+def _asks_elsewhere(subject: Optimizer) -> bool:
+    """Whether an optimizer has a second gradient evaluated where its parameters were not."""
+    if _law(subject).wants != "closure":
+        return False
+    parameters = [torch.ones(2, 2, dtype=torch.float64)]
+    session: Any = start(subject, parameters, _law(subject).arguments({}))
+    if not hasattr(session, "ask"):
+        return False
+    points: list[torch.Tensor] = []
+
+    def evaluate() -> torch.Tensor:
+        points.append(flat(session.parameters))
+        session.put([torch.ones_like(parameters[0])])
+        return torch.zeros(())
+
+    session.put([torch.ones_like(parameters[0])])
+    with subject_code():
+        session.ask(evaluate)
+    # A quasi-Newton method asks where it has come to; only a detour is asked for and left again.
+    stations = (flat(parameters), flat(session.parameters))
+    return bool(points) and not any(torch.equal(points[-1], one) for one in stations)
 
 
 def _means_it(subject: Optimizer, claims: Mapping[str, Any]) -> bool:
@@ -115,8 +167,10 @@ def _means_it(subject: Optimizer, claims: Mapping[str, Any]) -> bool:
 
 def _concluded(tried: list[tuple[Optimizer, Finding]]) -> Identification:
     ranks = {"accepted": 0, "recognised": 1}
+    seen = max(found.examined for _, found in tried)
+    # What leaves most increments unexamined explains nothing.
     followed = sorted(
-        (pair for pair in tried if pair[1].standing in ranks),
+        (pair for pair in tried if pair[1].standing in ranks and 2 * pair[1].examined >= max(1, seen)),
         key=lambda pair: (ranks[pair[1].standing], not pair[1].plain, _strangeness(pair[0])),
     )
     if followed:
@@ -156,20 +210,26 @@ def _said(subject: Optimizer, found: Finding, others: tuple[str, ...]) -> Identi
     )
 
 
-def _stream(subject: Optimizer) -> Stream:
+def _stream(subject: Optimizer, shapes: tuple[tuple[int, ...], ...]) -> Stream:
     """A fixed stream on which all dialects differ: sizes from 1e-8 to 1e3, falling and rising, a rate that changes."""
     assert subject.convention is not None
     k = torch.arange(_STEPS, dtype=torch.float64)
     rows = [torch.cos(1.7 * k) + 0.2, 1e-8 * (1.0 + 0.5 * torch.sin(k)), 0.8**k, 1e3 * torch.sin(2.3 * k + 1)]
+    # The second parameter, of one dimension where that is taken, keeps to sizes in which matrices stay regular.
+    rows += [torch.sin(0.9 * k + 0.5), 0.5 + torch.cos(0.7 * k), -(0.9**k) * torch.cos(k)]
+    begin = torch.tensor([1.0, -0.5, 2.0, 0.25, 0.75, -1.0, 0.5], dtype=torch.float64)
+    parameters = [part.reshape(shape) for part, shape in zip(begin.split([4, 3]), shapes, strict=True)]
     rates = torch.ones(_STEPS, dtype=torch.float64)
     if "rate" in subject.convention.capabilities:
         rates[_STEPS // 2 :] = 0.5
-    return Stream(
-        parameters=(torch.tensor([1.0, -0.5, 2.0, 0.25], dtype=torch.float64),),
-        gradients=(torch.stack(rows, dim=1),),
-        present=(torch.ones(_STEPS, dtype=torch.bool),),
-        rates=rates,
-    )
+    return replace(Stream.along(torch.stack(rows, dim=1), parameters), rates=rates)
+
+
+def _rows(subject: Optimizer) -> Stream:
+    """The same as sparse rows, a third of which are missing."""
+    whole = _stream(subject, _SHAPES)
+    present = tuple((torch.arange(_STEPS)[:, None] + torch.arange(len(p))) % 3 != 0 for p in whole.parameters)
+    return replace(whole, present=present, sparse=True)
 
 
 def _accepted(subject: Optimizer, trajectory: Trajectory) -> Finding:

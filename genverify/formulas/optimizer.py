@@ -84,6 +84,12 @@ def _refuse_unusable(subject: Optimizer, law: RuleLaw, shown: Mapping[str, Any],
             expected="a finite and positive learning rate",
             do="declare one, for example Optimizer(f, rule=…, lr=1e-3); maximize=True ascends",
         )
+    if law.wants == "closure" and not hasattr(session, "ask"):
+        raise UsageError(
+            given=f"{subject.label}, a function of a gradient, under the rule {law.rule!r}",
+            expected="an optimizer that has gradients evaluated: step(closure), or first_step() and second_step()",
+            do="pass the optimizer itself, or a function params -> optimizer",
+        )
     groups = getattr(getattr(session, "optimizer", None), "param_groups", None)
     if isinstance(groups, list) and groups and all(isinstance(one, dict) and "params" in one for one in groups):
         held = {id(p) for group in groups for p in group["params"]}

@@ -4,9 +4,8 @@
     O(u): X₀ = u / ‖u‖, five times X ← a X + (b A + c A²) X with A = X Xᵀ (of the wide side).
 
 The iteration is a polynomial that does not converge: singular values end anywhere in 0.7 … 1.2, so that it is part of
-the rule. Its rounding is bounded to first order: every intermediate matrix may be off by 3 u₁₆ of the magnitude of its
-terms, u₁₆ bfloat16's unit roundoff, and what that does to O is its exact derivative. Where the sum exceeds a quarter,
-the curvature would count as well, and nothing is claimed.
+the rule. Its rounding is bounded to first order: every factor, product and sum is rounded once to bfloat16, and what
+that does to O is its exact derivative. Where the sum exceeds three quarters nothing is claimed.
 
 Source: Jordan et al. 2024, Muon; Liu et al. 2025, "Muon is scalable for LLM training" (the other factor c).
 """
@@ -26,7 +25,7 @@ from genverify.oracles.running_error import ROUNDINGS, Ball
 
 __all__ = ["Muon", "orthogonalised", "rate_factor"]
 
-_ROUNDINGS, _LARGEST = 3.0, 0.25
+_LARGEST = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,14 +128,20 @@ def _iteration(steps: int, a: float, b: float, c: float, short: int, wide: int) 
 
 
 def _magnitudes(x: Tensor, steps: int, a: float, b: float, c: float) -> Tensor:
-    """How large the terms of every intermediate matrix are, in the order of the nudges, [T, nudges]."""
-    found = [x.abs()]
+    """What is rounded on the way to every intermediate matrix, in the order of the nudges, [T, nudges].
+
+    Products are summed wider and rounded once, as every bfloat16 unit does; each factor, product and sum rounds.
+    """
+    found = [3.0 * x.abs()]
     for _ in range(steps):
-        gram, size = x @ x.mT, x.abs() @ x.mT.abs()
-        update = b * gram + c * gram @ gram
-        found += [size, abs(b) * gram.abs() + abs(c) * gram.abs() @ gram.abs()]
-        found.append(abs(a) * x.abs() + update.abs() @ x.abs())
-        x = a * x + update @ x
+        gram = x @ x.mT
+        square = gram @ gram
+        update = b * gram + c * square
+        pushed = update @ x
+        after = a * x + pushed
+        found += [gram.abs(), abs(b) * gram.abs() + 2.0 * abs(c) * square.abs() + update.abs()]
+        found.append(abs(a) * x.abs() + pushed.abs() + after.abs())
+        x = after
     return torch.cat([one.flatten(1) for one in found], 1)
 
 
@@ -164,10 +169,10 @@ def orthogonalised(
     zero = torch.zeros_like(sizes)
     derivative = torch.func.vmap(torch.func.jacrev(run, argnums=1))(x, zero)
     unit = unit_roundoff(torch.bfloat16)
-    nudges = _ROUNDINGS * unit * sizes
+    nudges = unit * sizes
     first = x[0].numel()
     nudges[:, :first] += (error / norm + ROUNDINGS * unit * x.abs()).flatten(1)
     allowed = (derivative.abs() * nudges[:, None, None, :]).sum(-1)
     found = torch.func.vmap(run)(x, zero)
-    allowed = torch.where(allowed <= _LARGEST, 1.5 * allowed, math.inf)
+    allowed = torch.where(allowed <= _LARGEST, allowed, math.inf)
     return (found.mT, allowed.mT) if tall else (found, allowed)

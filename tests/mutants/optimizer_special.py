@@ -121,11 +121,11 @@ class _LBFGS(torch.optim.LBFGS):
         super().__init__(params, lr=lr, max_iter=max_iter, history_size=history_size, line_search_fn=line_search_fn)
 
 
-class LbfgsOvershoots(_LBFGS):
-    """The step that the line search found is made twice as long. Classical where the rate is applied once more."""
+class LbfgsCreeps(_LBFGS):
+    """A hundredth of the step that the line search found is made. Classical where the rate is applied once more."""
 
     def _add_grad(self, step_size, direction):
-        super()._add_grad(2.0 * step_size, direction)
+        super()._add_grad(0.01 * step_size, direction)
 
     def _directional_evaluate(self, closure, x, t, d):
         super()._add_grad(t, d)
@@ -166,7 +166,7 @@ MUTANTS = [
     _kill(MuonCubic, "muon"),
     _kill(MuonInverseFactor, "muon"),
     _kill(MuonLooksBack, "muon"),
-    _kill(LbfgsOvershoots, "lbfgs", "optimizer.line_search", **_SEARCH),
+    _kill(LbfgsCreeps, "lbfgs", "optimizer.line_search", **_SEARCH),
     _kill(LbfgsForgets, "lbfgs"),
     _kill(LbfgsGradientOfAbsolute, "lbfgs"),
 ]

@@ -17,7 +17,7 @@ from genverify.verify import prepare, verify
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
-        ({"rule": "adma"}, "did you mean 'adam'"),
+        ({"rule": "nesterof"}, "did you mean 'nesterov'"),
         ({"rule": "adam", "dialect": "outsid"}, "did you mean 'outside'"),
         ({"rule": "adam", "dialect": {"epsilom": "outside"}}, "did you mean 'epsilon'"),
         ({"rule": "adam", "lrr": 0.1}, "did you mean 'lr'"),
@@ -33,6 +33,26 @@ def test_a_claim_that_cannot_be_meant_is_refused(claims, words):
     with pytest.raises(UsageError, match=words) as caught:
         prepare(Optimizer(torch.optim.Adam, **claims))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("f", "words"),
+    [
+        (torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0), r"learning rate is 0\.0"),
+        (lambda params: torch.optim.SGD(params, lr=0.0), r"learning rate is 0\.0"),
+        (lambda params: torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1), "none of which it was given"),
+        (lambda params: torch.optim.SGD([], lr=0.1), "empty parameter list"),
+    ],
+)
+def test_an_optimizer_that_cannot_move_anything_is_refused(f, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        prepare(Optimizer(f, rule="sgd"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_that_needs_a_closure_is_driven_with_one():
+    report = verify(Optimizer(torch.optim.LBFGS, rule="sgd", lr=0.1), budget="quick", checks=["optimizer.first_step"])
+    assert "moved by" in report.failures[0].evidence.message
 
 
 def test_an_instances_own_hyperparameters_are_not_overruled():
