@@ -104,7 +104,8 @@ class Span:
 def _given(subject: Formula) -> list[Bound]:
     assert subject.match is not None
     given = [b for b in subject.match.bound if b.place in (Place.CALL, Place.CONSTRUCTOR)]
-    return [b for b in given if b.default is ...]
+    # A default of None is no value of what the formula must have.
+    return [b for b in given if b.default is ... or (b.default is None and b.argument.default is ...)]
 
 
 def span_of(subject: Formula, found: Identity) -> Span:
