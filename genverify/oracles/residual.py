@@ -117,7 +117,9 @@ def block(
         entered = sigma(normal(x, "norm1"))
         hidden = normal(_conv(entered, weight1, given.get("bias1"), first, padding), "norm2")
         branch = _conv(sigma(hidden), weight2, given.get("bias2"), second, padding2)
-        source = entered if wiring == "pre_shared" else x
+        # The activated input is what a projection may take; an identity is of the input itself.
+        changes = always or pair(stride) != (1, 1) or x.shape[1] != branch.shape[1]
+        source = entered if wiring == "pre_shared" and changes else x
         skip = _shortcut(source, branch, stride, given, normal, always)
         return (torch.zeros_like(branch), branch) if wiring == "pre_lost" else (skip, branch)
     hidden = normal(_conv(x, weight1, given.get("bias1"), first, padding), "norm1")
