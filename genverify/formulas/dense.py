@@ -138,8 +138,8 @@ MLP = formula(
             any_real("bias2", "out", "b2", "fc2.bias", "l2.bias", default=None),
             _size("in_features", "in", _IN),  # type: ignore[arg-type]
             _size("hidden_features", "hidden", ("hidden", "hidden_dim", "n_hidden", "d_hidden", "width", "hidden_size",
-                                                "dim_hidden", "h_dim")),  # type: ignore[arg-type]
-            _size("out_features", "out", _OUT),  # type: ignore[arg-type]
+                                                "dim_hidden", "h_dim")),
+            _size("out_features", "out", _OUT),
         ),
         oracle=dense.mlp,
         output="batch out",

@@ -40,9 +40,18 @@ def with_fixed(
 
 
 def exemplar(
-    f: object, taken: Taken, meant: Mapping[str, Meaning], specification: Specification, fixed: Mapping[str, Any]
+    f: object,
+    taken: Taken,
+    meant: Mapping[str, Meaning],
+    specification: Specification,
+    fixed: Mapping[str, Any],
+    *,
+    alike: bool = False,
 ) -> nn.Module | None:
-    """The module itself, or one made of its class with small sizes, to see which tensors its instances hold."""
+    """The module itself, or one made of its class with small sizes, to see which tensors its instances hold.
+
+    The sizes are pairwise different, or with `alike` the same.
+    """  # fmt: skip
     if isinstance(f, nn.Module):
         return f
     if not (inspect.isclass(f) and issubclass(f, nn.Module)):
@@ -56,7 +65,7 @@ def exemplar(
         argument, form = meant[one.name]
         if argument.role is Role.SIZE:
             known = specification.sizes.get(argument.axes, _EXEMPLARY)
-            free = [size for size in known if size not in sizes.values()]
+            free = [max(_EXEMPLARY)] if alike else [size for size in known if size not in sizes.values()]
             given[one.name] = sizes.setdefault(argument.axes, (free or list(known))[0])
         elif one.default is ... and not argument.axes:
             raw = torch.tensor([float(form.domain.simple)], dtype=torch.float64)
@@ -82,7 +91,13 @@ def with_anatomy(
     training = mode == "train" if mode else instance.training
     covered, added = _covered(meant), []
     tensors = dict([*instance.named_parameters(), *instance.named_buffers()])
-    for name, found in specification.anatomy(instance, training).items():
+    parts = dict(specification.anatomy(instance, training))
+    if inspect.isclass(f):  # whether an instance has what it could do without shows where all sizes agree
+        other = exemplar(f, taken, meant, specification, {}, alike=True)
+        if other is not None:
+            seen = specification.anatomy(other, training)
+            parts |= {name: found for name, found in seen.items() if isinstance(found, bool)}
+    for name, found in parts.items():
         argument = specification.argument(name)
         if name in covered:
             continue
