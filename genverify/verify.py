@@ -19,7 +19,7 @@ from genverify.errors import SubjectRaised, UsageError, nearest
 from genverify.report import Report
 from genverify.strategies.registry import cases_for
 from genverify.strategies.search import fixed_cases, search
-from genverify.subjects.budget import Run
+from genverify.subjects.budget import Budget, Run
 from genverify.subjects.budget import budget as find_budget
 from genverify.subjects.case import Case
 from genverify.subjects.preservation import Preservation, preserved
@@ -65,6 +65,11 @@ def _refuse_spoilt_parameters(subject: Subject) -> None:
         return
     # Parameters alone: a buffer may well hold −inf, as a mask.
     for name, parameter in owner.named_parameters():
+        if isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin):
+            raise UsageError(
+                given=f"{subject.label}, whose parameter {name!r} has no shape yet",
+                expected="a module that has seen an input", do="call it once before it is verified",
+            )  # fmt: skip
         if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
             raise UsageError(
                 given=f"{subject.label}, whose parameter {name!r} has NaN or infinite values",
@@ -91,7 +96,7 @@ def verify(
     subjects: Subject | Iterable[Subject],
     *,
     checks: Sequence[str] | None = None,
-    budget: str = "standard",
+    budget: str | Budget = "standard",
     alpha: float = 1e-6,
     seed: int = 0,
     expected_failures: Mapping[str, str] | None = None,
@@ -102,7 +107,7 @@ def verify(
     Args:
         subjects: One subject, or several.
         checks: Names of the checks to run; all of the subject's kind by default.
-        budget: quick, standard or thorough; counted in evaluations.
+        budget: quick, standard or thorough, or a `Budget` of your own; counted in evaluations.
         alpha: False-alarm probability of the whole run, split over its statistical checks.
         seed: Same subject, budget and seed: same report.
         expected_failures: Check name → reason. Such a FAIL is expected; such a PASS is a FAIL (stale expectation).
@@ -134,7 +139,7 @@ def verify(
             progress(verdict, len(verdicts), len(plan))
     return Report(
         verdicts=tuple(verdicts), planned=len(plan),
-        settings={"budget": budget, "alpha": alpha, "seed": seed, "torch": str(torch.__version__)},
+        settings={"budget": settings.name, "alpha": alpha, "seed": seed, "torch": str(torch.__version__)},
     )  # fmt: skip
 
 
@@ -182,7 +187,7 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
                 keeper.restore()
             strategy = cases_for(subject, run, one.family)
             if one.searched:
-                found = search(strategy, judge, cases=run.budget.cases, seed=run.seed)
+                found = search(strategy, judge, cases=run.budget.cases, seed=run.seed, shrinks=run.budget.shrinks)
                 judged, failing = found.judgements, found.failing
             else:
                 cases = fixed_cases(strategy, cases=run.budget.fixed_cases, seed=run.seed)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "fixed_cases", "search"]
 
-# Shrinking is for the reader's eye: past this many further evaluations a smaller witness is not worth the wait.
-_SHRINKS = 400
-
 
 def _every_health_check() -> Any:  # noqa: ANN401 - Hypothesis types the members of its enum as their metaclass
     from hypothesis import HealthCheck
@@ -44,9 +41,9 @@ class Found:
 
 
 def search(
-    strategy: SearchStrategy[Case], judge: Callable[[Case], Judgement], *, cases: int, seed: int, shrink: bool = True
+    strategy: SearchStrategy[Case], judge: Callable[[Case], Judgement], *, cases: int, seed: int, shrinks: int = 400
 ) -> Found:
-    """Judges up to `cases` cases; at the first FAIL (or ERROR) looks for a smaller one that fails as well.
+    """Judges up to `cases` cases; at the first FAIL (or ERROR) tries up to `shrinks` smaller ones.
 
     Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
     """
@@ -55,9 +52,10 @@ def search(
     from hypothesis.errors import Flaky
 
     found = Found()
-    limit = cases + _SHRINKS
+    limit = 0
 
     def attempt(case: Case) -> None:
+        nonlocal limit
         if found.failing is not None and found.evaluations >= limit:
             # Out of patience: every further candidate counts as passing, so Hypothesis stops at what it has.
             if case.to_data() != found.failing[0].to_data():
@@ -67,13 +65,14 @@ def search(
         judgement = judge(case)
         if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
             if found.failing is None or found.failing[1].outcome is judgement.outcome:
+                limit = limit or found.evaluations + shrinks
                 found.failing = (case, judgement)
                 raise _Refuted
             return
         if found.failing is None:
             found.judgements.append((case, judgement))
 
-    phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrink else (Phase.explicit, Phase.generate)
+    phases = (Phase.explicit, Phase.generate, Phase.shrink) if shrinks else (Phase.explicit, Phase.generate)
     runner = settings(
         max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
         verbosity=Verbosity.quiet, suppress_health_check=_every_health_check(), report_multiple_bugs=False,

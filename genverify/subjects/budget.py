@@ -20,6 +20,8 @@ class Budget:
         evaluations: Evaluations of the subject that one exact expectation may spend.
         samples: Samples that one sequential test may draw.
         steps: Steps of an optimizer's trajectory.
+        shrinks: Cases that are judged once more, at most, to make a failing one smaller: that is for the reader's eye,
+            and past so many a smaller witness is not worth the wait.
     """
 
     name: str
@@ -28,10 +30,11 @@ class Budget:
     evaluations: int
     samples: int
     steps: int
+    shrinks: int = 400
 
 
 BUDGETS = {
-    "quick": Budget(name="quick", cases=20, fixed_cases=2, evaluations=1_024, samples=20_000, steps=50),
+    "quick": Budget(name="quick", cases=20, fixed_cases=2, evaluations=1_024, samples=20_000, steps=50, shrinks=100),
     "standard": Budget(name="standard", cases=60, fixed_cases=4, evaluations=4_096, samples=200_000, steps=200),
     "thorough": Budget(name="thorough", cases=400, fixed_cases=12, evaluations=65_536, samples=5_000_000, steps=1_000),
 }
@@ -52,12 +55,14 @@ class Run:
     seed: int = 0
 
 
-def budget(name: str) -> Budget:
-    """The budget of that name.
+def budget(name: str | Budget) -> Budget:
+    """The budget of that name; a budget of the caller's own as it is.
 
     Raises:
         UsageError: There is no such budget.
     """
+    if isinstance(name, Budget):
+        return name
     if name not in BUDGETS:
         raise UsageError(given=f"budget {name!r}", expected="quick, standard or thorough", do=nearest(name, BUDGETS))
     return BUDGETS[name]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import pytest
 
 import genverify as gv
+from genverify.subjects.budget import BUDGETS
 from tests.mutants.matrix import families
 from tests.mutants.mutant import Mutant, Twin
 
+# A witness need not be small to kill: the search's own tests, and the matrix, shrink.
+LARGE = replace(BUDGETS["standard"], shrinks=0)
 _MODULES = [importlib.import_module(f"tests.mutants.{family}") for family in families()]
 MUTANTS: list[Mutant] = [mutant for module in _MODULES for mutant in module.MUTANTS]
 TWINS: list[Twin] = [twin for module in _MODULES for twin in module.TWINS]
@@ -17,7 +21,7 @@ TWINS: list[Twin] = [twin for module in _MODULES for twin in module.TWINS]
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_mutant_is_killed_by_its_check(mutant: Mutant) -> None:
-    report = gv.verify(mutant.make(), checks=[mutant.killed_by])
+    report = gv.verify(mutant.make(), checks=[mutant.killed_by], budget=LARGE)
     (verdict,) = report
     assert verdict.outcome is gv.Outcome.FAIL, str(verdict)
     assert verdict.evidence.message

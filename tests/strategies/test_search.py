@@ -35,7 +35,7 @@ def test_tensors_shrink_in_size_and_value():
 
 def test_without_shrinking_the_first_failure_stands():
     small = search(INTEGERS, judged_by(lambda x: x > 41), cases=60, seed=0)
-    first = search(INTEGERS, judged_by(lambda x: x > 41), cases=60, seed=0, shrink=False)
+    first = search(INTEGERS, judged_by(lambda x: x > 41), cases=60, seed=0, shrinks=0)
     assert small.failing is not None
     assert first.failing is not None
     assert first.failing[0]["x"] >= small.failing[0]["x"]
