@@ -360,7 +360,7 @@ class RuleLaw:
         }
         layout, dtype = Layout(trajectory.stream.shapes), trajectory.dtype
         return {
-            words: replace(own, **changes).perturbed(trajectory.observed[:-1], gradients, numbers, dtype, layout)  # type: ignore[type-var,union-attr]
+            words: replace(own, **changes).perturbed(trajectory.observed[:-1], gradients, numbers, dtype, layout)
             for words, changes in ways.items()
         }
 

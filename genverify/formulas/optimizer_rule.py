@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genverify.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from genverify.oracles.recurrences import Recurrence
 
 __all__ = ["Axis", "Dialect", "Hyper", "Rule", "Value", "accepted", "recognised", "slip"]
 
@@ -77,7 +74,7 @@ class Dialect:
     choices: Mapping[str, str]
     standing: str
     words: str
-    make: Callable[[Mapping[str, Any]], Recurrence]
+    make: Callable[[Mapping[str, Any]], Any]
     shared_clock: bool = False
     source: str = ""
     distinct: str = ""
@@ -95,7 +92,7 @@ class Rule:
         source: Author, year, equation.
         hypers: Its hyperparameters.
         axes: The conventions that its implementations differ in.
-        build: (axis → value, flags) → recurrence.
+        build: (axis → value, flags) → recurrence: a `Recurrence`, or anything with its `follow`.
         implied: Flags that the name itself switches on (`amsgrad`), under their canonical names.
         legal: Which values may stand together.
         tuples: Arguments that hold several hyperparameters in a tuple → their names.
@@ -110,7 +107,7 @@ class Rule:
     source: str
     hypers: tuple[Hyper, ...]
     axes: tuple[Axis, ...]
-    build: Callable[[Mapping[str, str], Mapping[str, Any]], Recurrence]
+    build: Callable[[Mapping[str, str], Mapping[str, Any]], Any]
     aliases: tuple[str, ...] = ()
     implied: Mapping[str, Any] = field(default_factory=dict)
     legal: Callable[[Mapping[str, Any]], bool] = lambda hyper: True

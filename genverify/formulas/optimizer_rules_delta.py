@@ -82,6 +82,7 @@ RULES = (
         axes=(
             Axis(
                 name="epsilon",
+                needs="eps",
                 values=(
                     accepted("in_maximum", "ε beside |g|: max(β₂ u, |g| + ε)", "torch.optim.Adamax"),
                     accepted("outside", "ε beside u", "Keras"),

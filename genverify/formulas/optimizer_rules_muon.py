@@ -19,7 +19,7 @@ def _muon(choices: Mapping[str, str], flags: Mapping[str, Any]) -> Muon:
 
     return Muon(
         nesterov=bool(flags.get("nesterov", True)),
-        epsilon=choices["epsilon"],
+        epsilon=choices.get("epsilon", "clamped"),
         factor=choices["factor"],
         decay=choices.get("decay", "decoupled"),
         maximize=bool(flags.get("maximize")),

@@ -125,6 +125,7 @@ RULES = (
             ),
             Axis(
                 name="epsilon",
+                needs="eps",
                 values=(
                     accepted("hat", "ε added to √v before the correction", "torch.optim.RAdam"),
                     accepted("outside", "ε outside the root √v̂"),

@@ -133,7 +133,7 @@ class Recurrence:
 
     def _initial(self, name: str, hyper: Mapping[str, float | Tensor]) -> float:
         expression = self.initial.get(name)
-        numbers = {symbol(k): v for k, v in hyper.items() if not isinstance(v, Tensor)}
+        numbers: Any = {symbol(k): v for k, v in hyper.items() if not isinstance(v, Tensor)}
         return 0.0 if expression is None else float(expression.subs(numbers))
 
     def in_mpmath(
@@ -157,7 +157,7 @@ class Recurrence:
         program = [(name, *compiled(expression, "mpmath")) for name, expression in self.lines]
         with mpmath.workdps(digits):
             values: dict[str, Any] = {name: mpmath.mpf(value) for name, value in hyper.items()}
-            known = {symbol(name): value for name, value in values.items()}
+            known: Any = {symbol(name): value for name, value in values.items()}
             for name in self.buffers:
                 initial = self.initial.get(name)
                 values[name] = mpmath.mpf(0) if initial is None else mpmath.mpf(str(initial.subs(known).evalf(digits)))

@@ -104,6 +104,6 @@ def _chosen(*branches: Any) -> sympy.Expr:  # noqa: ANN401 - (value, condition) 
         return sympy.Function("at_first", real=True)(symbol("t"), value, otherwise)
     choose = sympy.Function("if_positive", real=True)
     if isinstance(condition, sympy.StrictGreaterThan | sympy.StrictLessThan):
-        return choose(condition.gts - condition.lts, value, otherwise)
+        return choose(sympy.Add(condition.gts, -1 * condition.lts), value, otherwise)  # type: ignore[operator]
     assert isinstance(condition, sympy.GreaterThan | sympy.LessThan), f"a case of a recurrence is cut by {condition}"
-    return choose(condition.lts - condition.gts, otherwise, value)
+    return choose(sympy.Add(condition.lts, -1 * condition.gts), otherwise, value)  # type: ignore[operator]

@@ -145,6 +145,69 @@ class AMSGradMaxNotStored(Adam):
         return torch.maximum(torch.zeros_like(v), v) if group["amsgrad"] else v
 
 
+class RAdam(_Opt):
+    """Rectified Adam; the length of the average decides whether the second moment is used."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, lr=lr, betas=betas, eps=eps)
+
+    def count(self, s):
+        return s["t"]
+
+    def update(self, p, g, s, group):
+        (b1, b2), t = group["betas"], self.count(s)
+        m = self.buf(s, "m", p).mul_(b1).add_((1 - b1) * g)
+        v = self.buf(s, "v", p).mul_(b2).addcmul_(g, g, value=1 - b2)
+        longest = 2 / (1 - b2) - 1
+        n = longest - 2 * t * b2**t / (1 - b2**t)
+        step = m / (1 - b1**t)
+        if n > 5:
+            r = ((n - 4) * (n - 2) * longest / ((longest - 4) * (longest - 2) * n)) ** 0.5
+            step = r * step * (1 - b2**t) ** 0.5 / (v.sqrt() + group["eps"])
+        p.sub_(group["lr"] * step)
+
+
+class RAdamCountsTwice(RAdam):
+    """WRONG: the step count is increased before and again inside the loop, so that it is 1, 3, 5, …
+
+    Source: geoopt/geoopt#164.  Symptom: the first step is right; corrections fade and rectification begins too early.
+    """
+
+    def count(self, s):
+        return 2 * s["t"] - 1
+
+
+class LARS(_Opt):
+    """Layer-wise rates: the ratio of norms scales what enters the velocity."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9, weight_decay=1e-2, trust_coefficient=0.02):
+        super().__init__(
+            params, lr=lr, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient
+        )
+
+    def ratio(self, p, g, group):
+        w, n = p.norm(), g.norm()
+        if not (w > 0 and n > 0):
+            return 1.0
+        return group["trust_coefficient"] * w / (n + group["weight_decay"] * w)
+
+    def update(self, p, g, s, group):
+        rate = group["lr"] * self.ratio(p, g, group)
+        p.sub_(self.buf(s, "b", p).mul_(group["momentum"]).add_(rate * (g + group["weight_decay"] * p)))
+
+
+class LARSScalesVelocity(LARS):
+    """WRONG: the ratio of today scales the whole velocity, and the decay is in the ratio only.
+
+    Source: ooples/AiDotNet.Tensors#955.  Symptom: the first step without decay is right; the past is rescaled whenever
+    the ratio changes, and weights do not decay.
+    """
+
+    def update(self, p, g, s, group):
+        b = self.buf(s, "b", p).mul_(group["momentum"]).add_(g)
+        p.sub_(group["lr"] * self.ratio(p, g, group) * b)
+
+
 PAIRS = [
     Pair(
         name="adagrad_shared",
@@ -160,5 +223,15 @@ PAIRS = [
         name="amsgrad_not_stored",
         wrong=lambda: Optimizer(AMSGradMaxNotStored, rule="adam", lr=1e-3),
         right=lambda: Optimizer(Adam, rule="adam", lr=1e-3),
+    ),
+    Pair(
+        name="radam_counts_twice",
+        wrong=lambda: Optimizer(RAdamCountsTwice, rule="radam", lr=1e-3),
+        right=lambda: Optimizer(RAdam, rule="radam", lr=1e-3),
+    ),
+    Pair(
+        name="lars_scales_velocity",
+        wrong=lambda: Optimizer(LARSScalesVelocity, rule="lars"),
+        right=lambda: Optimizer(LARS, rule="lars"),
     ),
 ]
