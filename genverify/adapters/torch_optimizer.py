@@ -61,12 +61,22 @@ class HeldParameters:
             self.optimizer.step(evaluate)
 
     def put(self, gradients: Sequence[Tensor | None]) -> None:
-        """Sets each parameter's gradient, laid out in memory as autograd lays it out."""
+        """Sets each parameter's gradient, laid out as autograd lays it out, and into the tensor that is there.
+
+        So does backward() after zero_grad(set_to_none=False): who keeps a reference to .grad keeps what comes next.
+        """
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            dense = gradient is not None and gradient.layout is torch.strided
-            if gradient is not None and dense and gradient.stride() != parameter.stride():
-                gradient = torch.empty_like(parameter).copy_(gradient)
-            parameter.grad = gradient
+            if gradient is None or gradient.layout is not torch.strided:
+                parameter.grad = gradient
+            elif parameter.grad is not None and parameter.grad.layout is torch.strided:
+                with torch.no_grad():
+                    parameter.grad.copy_(gradient)
+            else:
+                parameter.grad = torch.empty_like(parameter).copy_(gradient)
+
+    def given(self) -> list[Tensor | None]:
+        """The gradients as they are now."""
+        return [p.grad for p in self.parameters]
 
     def _again(self, gradients: Sequence[Tensor | None]) -> Tensor:
         self.put([None if g is None else g.clone() for g in gradients])

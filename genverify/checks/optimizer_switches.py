@@ -107,7 +107,7 @@ def scale_invariance(subject: Optimizer, case: Case, run: Run) -> Judgement:
     """The same stream, and the stream times a power of two."""
     assert subject.law is not None
     zeros = subject.law.unitless(case["options"])
-    degree: int = subject.law.degree
+    degree = subject.law.degree or 0
     unitless = Case(values={**case.values, "options": zeros}, seed=case.seed)
     declined = refused(subject, unitless)
     if declined is not None:

@@ -232,13 +232,14 @@ def continued(
                 session.set_rate(rate * float(stream.rates[k]))  # type: ignore[attr-defined]
             session.step(given)
             observed.append(flat(session.parameters))
-        changed = changed or (not stream.sparse and _changed(given, stream, k))
+        changed = changed or (not stream.sparse and _changed(session, given, stream, k))
     return Trajectory(
         stream=stream, observed=torch.stack(observed), gradients_changed=changed, narrow=_narrowest(session, stream)
     )
 
 
-def _changed(given: Sequence[Tensor | None], stream: Stream, k: int) -> bool:
+def _changed(session: Session, given: Sequence[Tensor | None], stream: Stream, k: int) -> bool:
+    given = getattr(session, "given", lambda: given)()
     return any(g is not None and not torch.equal(g, own[k]) for g, own in zip(given, stream.gradients, strict=True))
 
 

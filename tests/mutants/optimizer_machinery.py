@@ -49,6 +49,17 @@ class ClosureTwice(_Held):
             return closure() if closure is not None else None
 
 
+class HeavyBallKeepsTheGradient(_Held):
+    """The buffer begins as .grad itself, into which the next backward() writes: a clone is forgotten. Classical."""
+
+    def update(self, p, g, state, group):
+        if "b" in state:
+            state["b"].mul_(0.9).add_(g)
+        else:
+            state["b"] = p.grad
+        p.sub_(group["lr"] * state["b"])
+
+
 def _kill(name, kind, rule, check, **hyper):
     return Mutant(name=name, make=lambda: Optimizer(kind, rule=rule, name=kind.__name__, **hyper), killed_by=check)
 
@@ -57,6 +68,7 @@ MUTANTS = [
     _kill("adam_counts_in_a_byte", AdamCountsInAByte, "adam", "optimizer.long_trajectory"),
     _kill("adam_clips_quietly", AdamClipsQuietly, "adam", "optimizer.scale_invariance"),
     _kill("foreach_forgets_decay", ForeachForgetsDecay, "gradient_descent", "optimizer.switches_agree"),
+    _kill("heavy_ball_keeps_the_gradient", HeavyBallKeepsTheGradient, "heavy_ball", "optimizer.trajectory"),
     _kill("closure_twice", ClosureTwice, "heavy_ball", "optimizer.closure"),
 ]
 TWINS: list[Twin] = []
