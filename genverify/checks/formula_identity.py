@@ -151,11 +151,14 @@ def _runs(subject: Formula, combination: int) -> _Runs:
     square weight may be kept either way. Else a layout is not taken when the subject raises on every probe, or raises
     on some and answers the others in a shape that no dialect has. One that shares arguments over the batch is also
     preferred to a full one in which the result has such a shape: the subject broadcast what it was not made for.
-    Giving up the batch altogether needs an exception, or a wrong sum over the batch would pass unbatched.
+    Giving up the batch altogether needs an exception, or a wrong sum over the batch would pass unbatched. Where the
+    subject raises on most probes and answers the rest in a fitting shape, by a batch of one or as large as another
+    axis, a later layout in which it raises on none is taken.
     """
     dtypes = (torch.float64, torch.float32) if subject.dtype is None else (subject.dtype,)
     misshapen: _Runs | None = None
     unlike: _Runs | None = None
+    seldom: _Runs | None = None
     raised, lost = False, None
     shaped = any(one.shapes for one in subject.layouts())
     for dtype in dtypes:
@@ -165,28 +168,33 @@ def _runs(subject: Formula, combination: int) -> _Runs:
             calls, refused, unread = _probed(subject, layout, dtype, combination)
             may_try = misshapen is None or bool(layout.shared) or (raised and not refused)
             may_try = not refused if layout.shapes else may_try
-            raised, lost = raised or refused, lost or unread
+            raised, lost = raised or refused > 0, lost or unread
             if not calls or not may_try:
                 continue
             found = _Runs(layout, dtype, calls, _narrowness(subject, layout, dtype), unread)
             if _some_shape_fits(subject, calls):
+                if refused > len(calls) and seldom is None:
+                    seldom = found
+                    continue
+                if seldom is not None and refused:
+                    continue
                 if not shaped or _some_dialect_fits(subject, calls):
                     return found
                 unlike = unlike or found
                 continue
             misshapen = misshapen or found
-    return unlike or misshapen or _Runs(subject.layouts()[0], dtypes[0], [], (), lost)
+    return seldom or unlike or misshapen or _Runs(subject.layouts()[0], dtypes[0], [], (), lost)
 
 
-def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int) -> tuple[Calls, bool, Case | None]:
-    """The probes that the subject answered, whether it raised on any, and one whose answer cannot be read."""
-    calls, refused, unread = [], False, None
+def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: int) -> tuple[Calls, int, Case | None]:
+    """The probes that the subject answered, on how many it raised, and one whose answer cannot be read."""
+    calls, refused, unread = [], 0, None
     for case in probes(subject, layout, dtype, combination):
         torch.default_generator.manual_seed(case.seed)
         try:
             calls.append((case, call(subject, case)))
         except SubjectRaised:
-            refused = True
+            refused += 1
         except Unreadable:
             unread = unread or case
     return calls, refused, unread

@@ -24,6 +24,9 @@ __all__ = ["ClosedForm", "Derivation", "DerivationError", "Step", "closed_form",
 _KINDS = ("real", "positive", "nonnegative", "negative", "nonzero", "integer")
 _GUARD_DIGITS = 15
 _MOST_DIGITS = 6000
+# Two evaluations that agree on zero prove little: log(1 + eˣ) vanishes at both while eˣ is below their unit. The
+# square of float64's smallest number does not vanish beside one at so many digits.
+_DIGITS_OF_ZERO = 700
 
 Number = TypeVar("Number")
 
@@ -256,6 +259,7 @@ class ClosedForm:
             with mp.workdps(working):
                 value = evaluate(expression, values, mpmath_arithmetic())
                 close = before is not None and abs(value - before) <= abs(value) * mp.mpf(10) ** (-digits - 2)
+                close = close and (value != 0 or working >= _DIGITS_OF_ZERO)
             if close or not mp.isfinite(value) or working >= _MOST_DIGITS:
                 with mp.workdps(digits):
                     return +value

@@ -196,7 +196,8 @@ def _probe(
         points = []
         for _ in range(count):
             at = (at + _GOLDEN) % 1.0
-            points.append(domain.low + (domain.high - domain.low) * at)
+            width = domain.high - domain.low
+            points.append(math.floor(domain.low + (width + 1) * at) if domain.integral else domain.low + width * at)
         return torch.tensor(points, dtype=torch.float64)
 
     for _ in range(_ATTEMPTS):

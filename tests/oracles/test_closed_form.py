@@ -210,3 +210,11 @@ def test_keywords_work_and_bad_calls_say_what_to_do():
 def test_importing_an_oracle_imports_no_sympy():
     code = "import sys, genverify.oracles.gaussian as g; g.kl_divergence.__doc__; assert 'sympy' not in sys.modules"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_a_value_that_is_lost_beside_one_is_not_zero():
+    @closed_form("t.softplus", arguments={"x": "real"}, source="-")
+    def form(x: sympy.Symbol) -> Derivation:
+        return Derivation(value=sympy.log(1 + sympy.exp(x)))
+
+    assert 0 < form.mpmath(-710.0, dps=20) < 1e-300
