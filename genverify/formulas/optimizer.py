@@ -16,6 +16,7 @@ from genverify.formulas.optimizer_comparison import Comparison
 from genverify.formulas.optimizer_declared import canonical_values, claimed_values
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
+from genverify.formulas.optimizer_sharing import SharedLines
 from genverify.formulas.optimizer_scaling import DEGREES, UNITS
 from genverify.oracles.recurrences import Recurrence
 from genverify.oracles.recurrences_reductions import Layout
@@ -182,20 +183,8 @@ class RuleLaw:
         return {}
 
     @cached_property
-    def _shared(self) -> list[tuple[tuple[Any, ...], Trajectory, dict[str, Any]]]:
-        """What recurrences have computed of the last trajectories: dialects have most of their lines in common."""
-        return []
-
-    def _known(self, trajectory: Trajectory, arguments: tuple[Any, ...]) -> dict[str, Any]:
-        stream = trajectory.stream
-        tensors = (trajectory.observed, stream.rates, *stream.gradients, *stream.present)
-        own = (tuple((x.data_ptr(), x.shape) for x in tensors), trajectory.dtype, arguments)
-        for one, _, known in self._shared:  # the trajectory is held, so that its memory stays its own
-            if one == own:
-                return known
-        self._shared.append((own, trajectory, {}))
-        del self._shared[:-6]
-        return self._shared[-1][2]
+    def _shared(self) -> SharedLines:
+        return SharedLines()
 
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every hyperparameter of the rule under these options."""
@@ -329,7 +318,7 @@ class RuleLaw:
         if key not in self._recurrences:
             self._recurrences[key] = dialect.make(values)
         recurrence = self._recurrences[key]
-        sharing = {"known": self._known(trajectory, (dialect.shared_clock, *values.items()))}
+        sharing = {"known": self._shared.known(trajectory, (dialect.shared_clock, *values.items()))}
         expected, allowed = recurrence.follow(
             trajectory.observed,
             stream.flat_gradients(),
