@@ -16,8 +16,8 @@ from genverify.formulas.optimizer_comparison import Comparison
 from genverify.formulas.optimizer_declared import canonical_values, claimed_values
 from genverify.formulas.optimizer_rule import Dialect, Rule
 from genverify.formulas.optimizer_rules import find_rule
-from genverify.formulas.optimizer_sharing import SharedLines
 from genverify.formulas.optimizer_scaling import DEGREES, UNITS
+from genverify.formulas.optimizer_sharing import SharedLines
 from genverify.oracles.recurrences import Recurrence
 from genverify.oracles.recurrences_reductions import Layout
 from genverify.subjects.optimizer import Convention, Optimizer
