@@ -335,10 +335,7 @@ class RuleLaw:
     def perturbed(
         self, trajectory: Trajectory, gradients: Tensor, options: Mapping[str, Any]
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Where the second gradient of a step is due, and how nearly: the rule's own way, then known mistakes.
-
-        Shapes: `gradients` and all results [T, n].
-        """
+        """Where the second gradient of a step is due, and how nearly, [T, n]: the rule's own way, then mistakes."""
         values = self.values(options)
         numbers = {name: float(value) for name, value in values.items() if not isinstance(value, bool)}
         own = next(iter(self.about.dialects(values, self.words))).make(values)
@@ -347,11 +344,8 @@ class RuleLaw:
             "divides by the norm of each parameter, not of all": {"norm": "each"},
             "goes down the gradient, not up": {"sign": -1.0},
         }
-        layout, dtype = Layout(trajectory.stream.shapes), trajectory.dtype
-        return {
-            words: replace(own, **changes).perturbed(trajectory.observed[:-1], gradients, numbers, dtype, layout)
-            for words, changes in ways.items()
-        }
+        rest = (trajectory.observed[:-1], gradients, numbers, trajectory.dtype, Layout(trajectory.stream.shapes))
+        return {words: replace(own, **changes).perturbed(*rest) for words, changes in ways.items()}
 
     def allowance(self, trajectory: Trajectory, options: Mapping[str, Any]) -> Tensor:
         """How far sensible increments may be from exact ones, [T, n]; from the rule's own dialect."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genverify.numerics.rounding import unit_roundoff
+from genverify.numerics.rounding import subnormal_spacing, unit_roundoff
 from genverify.oracles.recurrences_reductions import Layout
 from genverify.oracles.running_error import ROUNDINGS, Ball
 
@@ -169,9 +169,10 @@ def orthogonalised(
     zero = torch.zeros_like(sizes)
     derivative = torch.func.vmap(torch.func.jacrev(run, argnums=1))(x, zero)
     unit = unit_roundoff(torch.bfloat16)
-    nudges = unit * sizes
+    tiny = subnormal_spacing(torch.bfloat16)
+    nudges = unit * sizes + 4.0 * tiny
     first = x[0].numel()
-    nudges[:, :first] += (error / norm + ROUNDINGS * unit * x.abs()).flatten(1)
+    nudges[:, :first] += ((error + tiny) / norm + ROUNDINGS * unit * x.abs()).flatten(1)
     allowed = (derivative.abs() * nudges[:, None, None, :]).sum(-1)
     found = torch.func.vmap(run)(x, zero)
     allowed = torch.where(allowed <= _LARGEST, allowed, math.inf)

@@ -54,3 +54,13 @@ def test_adafactor_heeds_the_dtype_of_each_parameter():
         return held[-1].detach()
 
     assert torch.equal(moved([torch.float64, torch.float32]), moved([torch.float32]))
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="torch 2.13: fused SGD wants all its buffers, or none")
+def test_fused_sgd_takes_a_parameter_whose_gradient_comes_later():
+    held = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD(held, lr=0.1, momentum=0.9, fused=True)
+    for grads in ((None, torch.ones(1)), (torch.ones(1), torch.ones(1))):
+        for p, g in zip(held, grads, strict=True):
+            p.grad = g
+        optimizer.step()
