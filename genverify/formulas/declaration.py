@@ -112,12 +112,13 @@ def examine_match(subject: Formula) -> None:
 
 
 def _held(subject: Formula, path: str) -> None:
-    """A tensor of the module that stands for an argument must have as many axes."""
+    """A tensor of the module that stands for an argument must have as many axes, in some layout."""
     assert subject.match is not None
     bound = next(one for one in subject.match.bound if one.parameter == path)
     tensor = dict([*subject.f.named_parameters(), *subject.f.named_buffers()])[path]
     axes = bound.argument.axes.split()
-    if tensor.dim() != len(axes):
+    arranged = [arrangement(subject, path, layout.axes(bound.argument), layout) for layout in subject.layouts()]
+    if tensor.dim() not in {len(axes), *(len(one.subject) for one in arranged if one is not None)}:
         raise UsageError(
             given=f"the module's {path} of shape {tuple(tensor.shape)} as {bound.argument.name}",
             expected=f"the axes {' '.join(axes) or '(none)'}", do="say which of its tensors it is with arguments=",
