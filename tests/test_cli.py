@@ -11,8 +11,10 @@ import time
 import pytest
 
 import genverify as gv
+from genverify.claims import Status
 from genverify.cli import main
 from genverify.cli.declaring import declare, fields_of, kinds
+from genverify.formulas.catalogue import all_claims, all_formulas
 from genverify.report import Report
 from genverify.verdict import Outcome
 from tests.toy_kind import Toy, registered
@@ -176,6 +178,10 @@ def test_the_lists_hold_what_the_catalogue_holds(capsys):
     assert "kl.diagonal_to_standard_normal(" in capsys.readouterr().out
     assert run("list", "subjects") == 0
     assert "--event-shape" in capsys.readouterr().out
+    assert run("list", "counts") == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert int(lines["kl"][1]) == sum(name.startswith("kl.") for name in all_formulas())
+    assert int(lines["in"][4]) == sum(claim.status is Status.DERIVED for claim in all_claims().values())
 
 
 def test_explain_shows_statement_source_and_dialects(capsys):

@@ -153,7 +153,9 @@ def identify(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(help="formulas, checks, claims, subjects or rules; all by default")] = "",
+    what: Annotated[
+        str, typer.Argument(help="formulas, checks, claims, subjects, rules, laws, targets or counts; all by default")
+    ] = "",
 ) -> None:
     """What there is to hold code against."""
     from genverify.cli.catalogue_pages import listing

@@ -210,7 +210,13 @@ def _page(title: str, statement: str, **parts: str) -> str:
     return "\n".join(lines)
 
 
+def _counts() -> str:
+    from genverify.cli.catalogue_counts import counts
+
+    return counts()
+
+
 _LISTS: dict[str, Callable[[], str]] = {
     "formulas": _list_formulas, "checks": _list_checks, "claims": _list_claims, "subjects": _list_subjects,
-    "rules": _list_rules, "laws": _list_laws, "targets": _list_targets,
+    "rules": _list_rules, "laws": _list_laws, "targets": _list_targets, "counts": _counts,
 }  # fmt: skip
