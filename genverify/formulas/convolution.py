@@ -134,7 +134,7 @@ CROSS_CORRELATION_2D = formula(
         "y(o,i,j) = b_o + Σ_cmn K(o,c,m,n) X(c, s i + d m − p, s j + d n − p)",
         "Goodfellow, Bengio & Courville 2016, eq. 9.6",
         _turned("kernel turned: a convolution proper", True),
-        "convolution.torch_flips_the_kernel",
+        "convolution.matrix",
     )
 )
 
@@ -144,7 +144,7 @@ TRUE_CONVOLUTION_2D = formula(
         "y(o,i,j) = b_o + Σ_cmn K(o,c,M−1−m,N−1−n) X(c, s i + d m − p, s j + d n − p): Σ K(m,n) X(i−m,j−n)",
         "Goodfellow, Bengio & Courville 2016, eq. 9.5",
         _turned("kernel not turned: a cross-correlation", False),
-        "convolution.torch_flips_the_kernel",
+        "convolution.matrix",
     )
 )
 
