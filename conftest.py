@@ -1,4 +1,4 @@
-"""Every annotation of genverify is enforced while its tests, doctests and specs run.
+"""Annotations of genverify, except those of functions inside functions, are enforced in its tests, doctests and specs.
 
 pytest loads the genverify plugin, and with it the package's empty face, before any conftest; every other module is
 imported lazily, hence after these hooks, and is checked. jaxtyping's, which relates the shapes of one call to each

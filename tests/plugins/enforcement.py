@@ -41,10 +41,13 @@ def _enforce(thing: Any) -> Any:
 
 
 class _Decorating(ast.NodeTransformer):
-    """Decorates functions innermost, so that what registers them sees the checked ones, and classes outermost."""
+    """Decorates functions innermost, so that what registers them sees the checked ones, and classes outermost.
+
+    What is defined inside of a function is left to pyright: it would be decorated anew, at a millisecond, each time
+    that the function is called.
+    """
 
     def _function(self, node: Any) -> Any:
-        self.generic_visit(node)
         node.decorator_list.append(ast.copy_location(ast.Name(_DECORATOR, ast.Load()), node))
         return node
 
