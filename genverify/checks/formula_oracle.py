@@ -128,12 +128,13 @@ def fitted(
     layout, sizes = layout_of(subject, case), case["#sizes"]
     reduced = tuple(axis for axis, how in dialect.reductions.items() if how != "none")
     axes = tuple(axis for axis in output_axes(subject.specification, layout, output) if axis not in reduced)
-    declared = arrangement(subject, "return", axes, replace(layout, drop=(*layout.drop, *reduced)))
+    split = splits(subject, layout)
+    gone = (*reduced, *(part for axis in reduced for part in split.get(axis, ())))
+    declared = arrangement(subject, "return", axes, replace(layout, drop=(*layout.drop, *gone)))
     if declared is not None:
         return declared.to_formula(got, sizes) if tuple(got.shape) == declared.shape(sizes) else None
     if _squeezed(tuple(got.shape)) == _squeezed(shape):
         return got.reshape(shape)
-    split = splits(subject, layout)
     if split and all(axis in sizes for axis in axes):
         wide = tuple(sizes[part] for axis in axes for part in split.get(axis, (axis,)))
         if _squeezed(tuple(got.shape)) == _squeezed(wide):

@@ -13,6 +13,7 @@ from genverify.errors import UsageError, nearest
 from genverify.formulas.declaration import examine, examine_match, with_defaults
 from genverify.formulas.matching import match
 from genverify.subjects.formula import Formula
+from genverify.subjects.formula_shapes import fitting
 from genverify.subjects.specification import Axis, Option, Specification
 
 __all__ = ["all_claims", "all_formulas", "find_claim", "find_formula", "formula", "introduce", "reduction"]
@@ -95,7 +96,8 @@ def introduce(subject: Formula) -> Formula:
         subject, specification=specification, match=found, memory={}, options=with_defaults(subject.f, subject.options)
     )
     examine_match(known)
-    return known
+    # Shapes say in which layouts the subject is called: one without the batch has none to split.
+    return replace(known, specification=replace(specification, layouts=fitting(known)))
 
 
 def reduction(axis: str, accepted: Iterable[str], recognised: dict[str, str] | None = None) -> Axis:

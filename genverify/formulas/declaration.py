@@ -84,7 +84,7 @@ def _module(subject: Formula) -> None:
 
 
 def examine_match(subject: Formula) -> None:
-    """Refuses names that the subject does not have, and shapes that are no arrangement of the formula's.
+    """Refuses names that the subject does not have, and a module's tensor that has not the axes of its argument.
 
     Raises:
         UsageError: What is wrong, and what there is instead.
@@ -103,9 +103,6 @@ def examine_match(subject: Formula) -> None:
                 given=f"shapes for {name!r}", expected="a parameter of the subject, or 'return'",
                 do=nearest(name, [*names, "return"]),
             )  # fmt: skip
-        if name in names:
-            for layout in subject.layouts():
-                arrangement(subject, name, layout.axes(names[name].argument), layout)
     for one in subject.match.bound:
         if one.place is Place.HELD and isinstance(subject.f, nn.Module):
             _held(subject, one.parameter)

@@ -15,7 +15,7 @@ __all__ = ["binary_label", "class_target", "logits", "per_class", "predicted", "
 
 _TARGET = (
     "target", "targets", "y", "t", "label", "labels", "y_true", "true", "ground_truth", "gt", "truth", "actual", "tgt",
-    "expected", "reference", "x", "obs", "real", "original", "Y",
+    "expected", "reference", "x", "obs", "real", "original", "Y", "gold", "mask", "masks",
 )  # fmt: skip
 _PREDICTED = (
     "prediction", "predictions", "pred", "preds", "input", "inputs", "output", "outputs", "y_hat", "yhat", "y_pred",
@@ -133,8 +133,9 @@ def class_target(name: str, *, soft: bool) -> Argument:
         )
         return Argument(name=name, axes="batch class", forms=(first, hot), differentiable=False)
     index = Form(
-        name=name, domain=_class_index(), aliases=(*_TARGET, "index", "indices", "classes", "class_idx", "idx")
-    )
+        name=name, domain=_class_index(), aliases=(*_TARGET, "index", "indices", "classes", "class_idx", "idx"),
+        without=("class",),
+    )  # fmt: skip
     return Argument(name=name, axes="batch class", forms=(index, hot), differentiable=False)
 
 

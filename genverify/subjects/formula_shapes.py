@@ -12,7 +12,7 @@ from genverify.errors import UsageError
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Layout
 
-__all__ = ["ONE", "Arrangement", "arrangement", "splits", "whole"]
+__all__ = ["ONE", "Arrangement", "arrangement", "fitting", "splits", "whole"]
 
 ONE = "one"
 
@@ -76,21 +76,53 @@ def arrangement(subject: Formula, parameter: str, axes: tuple[str, ...], layout:
     Raises:
         UsageError: The declared axes are no arrangement of the formula's.
     """
+    bound = {one.parameter: one for one in (subject.match.bound if subject.match is not None else ())}.get(parameter)
     declared = getattr(subject, "shapes", {}).get(parameter)
     if declared is None and layout.shapes:
-        bound = subject.match.bound if subject.match is not None else ()
-        names = {one.parameter: one.argument.name for one in bound}
-        declared = layout.shapes.get(names.get(parameter, parameter))
+        declared = layout.shapes.get(parameter if bound is None else bound.argument.name)
     if declared is None:
         return None
+    axes = tuple(axis for axis in axes if bound is None or axis not in bound.form.without)
     made = Arrangement(formula=axes, subject=tuple(axis for axis in declared.split() if axis not in layout.drop))
     if made.fault:
         raise UsageError(
             given=f"shapes={{{parameter!r}: {declared!r}}}: {made.fault}",
             expected=f"the axes {' '.join(axes) or '(none)'} in any order, with `one`, or new axes for one of them",
-            do="name every axis of the formula, or leave out the one that the new ones make together",
+            do=_example(parameter, axes, declared),
         )  # fmt: skip
     return made
+
+
+def _example(parameter: str, axes: tuple[str, ...], declared: str) -> str:
+    """What to write instead: the new axes for one of the formula's, which is then left out."""
+    new = [axis for axis in declared.split() if axis not in (*axes, ONE)]
+    if new and "batch" in axes and "batch" in declared.split():
+        meant = " ".join("n" if axis == "batch" else axis for axis in declared.split())
+        return f"where batch is n × {' × '.join(new)}, leave it out: {{{parameter!r}: {meant!r}}}"
+    instead = " ".join([*axes[:-1], "h w"])
+    return "name every axis, or leave out the one that the new ones make together, as h and w do here: " + repr(
+        {parameter: instead}
+    )
+
+
+def fitting(subject: Formula) -> tuple[Layout, ...]:
+    """The layouts in which every declared shape is an arrangement of the formula's axes.
+
+    Raises:
+        UsageError: There is none; what is wrong in the first.
+    """
+    assert subject.match is not None
+    found, wrong = [], None
+    for layout in subject.layouts():
+        try:
+            for bound in subject.match.bound:
+                arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
+            found.append(layout)
+        except UsageError as error:
+            wrong = wrong or error
+    if wrong is not None and not found:
+        raise wrong
+    return tuple(found)
 
 
 def splits(subject: Formula, layout: Layout) -> dict[str, tuple[str, ...]]:

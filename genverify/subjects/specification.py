@@ -63,12 +63,15 @@ class Form:
         aliases: Usual argument names; case and underscores do not count.
         domain: The legal values in this parametrisation.
         canonical: This parametrisation → the one that the oracle takes; differentiable.
+        without: Axes of the argument that a value in this parametrisation does not have: an index of a class stands
+            for a row of as many numbers as there are classes.
     """
 
     name: str
     aliases: tuple[str, ...]
     domain: Domain
     canonical: Callable[[Any], Any] = _same
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,8 @@ class Specification:
             call, the last one for the last call, the first for all that are left over; empty to leave its mode alone,
             or where an argument of the role MODE has them in any order.
         kinks: Whether the formula is differentiable only almost everywhere.
+        measured: Whether the rounding allowance is measured on the oracle as it runs, and not bounded from its terms:
+            in a chain of layers roundings arise between the arguments and the result as well.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
         exact: The arguments of one element (of one row, as a list, where there is an axis "class"), by place → the
@@ -198,6 +203,7 @@ class Specification:
     anatomy: Callable[[Any, bool], Mapping[str, Any]] | None = None
     modes: tuple[str, ...] = ()
     kinks: bool = False
+    measured: bool = False
     derivation: str = ""
     oracle_is_reference: bool = False
     exact: Callable[..., Any] | None = None
