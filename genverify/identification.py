@@ -15,11 +15,9 @@ from genverify.formulas.optimizer_rules import RULES, find_rule
 from genverify.subjects.calling import subject_code
 from genverify.subjects.optimizer import Optimizer
 from genverify.subjects.optimizer_run import Finding, Stream, Trajectory, drive, flat, start
+from genverify.subjects.optimizer_stream import REVEALING, revealing, revealing_rows
 
 __all__ = ["Identification", "identify"]
-
-_STEPS = 24
-_SHAPES, _MATRICES = ((2, 2), (3,)), ((2, 2), (1, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +120,7 @@ def _law(subject: Optimizer) -> RuleLaw:
 
 def _driven(subject: Optimizer) -> Trajectory:
     """The subject along the first of the streams that it takes, of those that its rule can be judged by."""
-    wants = _law(subject).wants
-    streams = (_rows(subject),) if wants == "sparse" else (_stream(subject, _SHAPES), _stream(subject, _MATRICES))
+    streams = _streams(subject)
     for stream in streams[:-1]:
         try:
             return drive(subject, stream)
@@ -210,26 +207,13 @@ def _said(subject: Optimizer, found: Finding, others: tuple[str, ...]) -> Identi
     )
 
 
-def _stream(subject: Optimizer, shapes: tuple[tuple[int, ...], ...]) -> Stream:
-    """A fixed stream on which all dialects differ: sizes from 1e-8 to 1e3, falling and rising, a rate that changes."""
+def _streams(subject: Optimizer) -> tuple[Stream, ...]:
+    """Streams on which all dialects differ, in the shapes that most optimizers take, then in matrices alone."""
     assert subject.convention is not None
-    k = torch.arange(_STEPS, dtype=torch.float64)
-    rows = [torch.cos(1.7 * k) + 0.2, 1e-8 * (1.0 + 0.5 * torch.sin(k)), 0.8**k, 1e3 * torch.sin(2.3 * k + 1)]
-    # The second parameter, of one dimension where that is taken, keeps to sizes in which matrices stay regular.
-    rows += [torch.sin(0.9 * k + 0.5), 0.5 + torch.cos(0.7 * k), -(0.9**k) * torch.cos(k)]
-    begin = torch.tensor([1.0, -0.5, 2.0, 0.25, 0.75, -1.0, 0.5], dtype=torch.float64)
-    parameters = [part.reshape(shape) for part, shape in zip(begin.split([4, 3]), shapes, strict=True)]
-    rates = torch.ones(_STEPS, dtype=torch.float64)
-    if "rate" in subject.convention.capabilities:
-        rates[_STEPS // 2 :] = 0.5
-    return replace(Stream.along(torch.stack(rows, dim=1), parameters), rates=rates)
-
-
-def _rows(subject: Optimizer) -> Stream:
-    """The same as sparse rows, a third of which are missing."""
-    whole = _stream(subject, _SHAPES)
-    present = tuple((torch.arange(_STEPS)[:, None] + torch.arange(len(p))) % 3 != 0 for p in whole.parameters)
-    return replace(whole, present=present, sparse=True)
+    rate = "rate" in subject.convention.capabilities
+    if _law(subject).wants == "sparse":
+        return (revealing_rows(rate=rate),)
+    return revealing(rate=rate), revealing(REVEALING["matrices"], rate=rate)
 
 
 def _accepted(subject: Optimizer, trajectory: Trajectory) -> Finding:

@@ -17,7 +17,7 @@ from genverify.adapters.adapter import adapt
 from genverify.checks.check import Check, checks_for, find_check
 from genverify.errors import SubjectRaised, UsageError, nearest
 from genverify.report import Report
-from genverify.strategies.registry import cases_for
+from genverify.strategies.registry import cases_for, fixed_for
 from genverify.strategies.search import fixed_cases, search
 from genverify.subjects.budget import Budget, Run
 from genverify.subjects.budget import budget as find_budget
@@ -187,7 +187,8 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
                 keeper.restore()
             strategy = cases_for(subject, run, one.family)
             if one.searched:
-                found = search(strategy, judge, cases=run.budget.cases, seed=run.seed, shrinks=run.budget.shrinks)
+                budget, first = run.budget, fixed_for(subject, run, one.family)
+                found = search(strategy, judge, cases=budget.cases, seed=run.seed, shrinks=budget.shrinks, first=first)
                 judged, failing = found.judgements, found.failing
             else:
                 cases = fixed_cases(strategy, cases=run.budget.fixed_cases, seed=run.seed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from hypothesis import assume
@@ -15,6 +16,7 @@ from genverify.subjects.domains import Domain
 from genverify.subjects.formula import Formula
 from genverify.subjects.formula_case import Numbers, axis_sizes, build, legal, legal_sizes
 from genverify.subjects.formula_shapes import splits, whole
+from genverify.subjects.specification import Layout
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -25,6 +27,7 @@ __all__ = ["extreme_cases", "formula_cases"]
 _GRID = 16
 
 
+@functools.lru_cache(maxsize=1024)  # Hypothesis validates each strategy object once, at the price of several draws
 def _number(domain: Domain, dtype: torch.dtype, style: str) -> SearchStrategy[float]:
     low, high = domain.bounds(dtype, extreme=style == "extreme")
     if domain.integral:
@@ -34,6 +37,11 @@ def _number(domain: Domain, dtype: torch.dtype, style: str) -> SearchStrategy[fl
     steps = st.integers(0, _GRID)
     start, stop = min(max(domain.simple, low), high), st.booleans()
     return st.tuples(steps, stop).map(lambda p: start + ((low if p[1] else high) - start) * p[0] / _GRID)
+
+
+@functools.lru_cache(maxsize=4096)
+def _several(domain: Domain, dtype: torch.dtype, style: str, count: int) -> SearchStrategy[list[float]]:
+    return st.lists(_number(domain, dtype, style), min_size=count, max_size=count)
 
 
 # Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, and
@@ -53,21 +61,37 @@ def extreme_cases(subject: Formula, run: Run) -> SearchStrategy[Case]:
     return _cases(subject, ("extreme",))
 
 
+class _Shape(NamedTuple):
+    """How cases look under one combination of the subject's options."""
+
+    layout: Layout
+    dtype: SearchStrategy[torch.dtype]
+    sizes: dict[str, SearchStrategy[int]]
+
+
 def _cases(subject: Formula, styles: tuple[str, ...]) -> SearchStrategy[Case]:
     identities = subject.memory.get("identities") or [None]
+    combinations = st.integers(0, len(identities) - 1)
+    a_style, a_seed, a_choice = st.sampled_from(styles), st.integers(0, 3), st.booleans()
+
+    @functools.cache
+    def shape_of(combination: int) -> _Shape:
+        identity = identities[combination]
+        layout = identity.layout if identity is not None else subject.layouts()[0]
+        sizes = {axis: st.sampled_from(sorted(known)) for axis, known in axis_sizes(subject, layout).items()}
+        return _Shape(layout, st.sampled_from(_dtypes(subject, identity)), sizes)
 
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        combination = draw(st.integers(0, len(identities) - 1)) if len(identities) > 1 else 0
-        identity = identities[combination]
-        layout = identity.layout if identity is not None else subject.layouts()[0]
-        dtype = draw(st.sampled_from(_dtypes(subject, identity)))
-        style = draw(st.sampled_from(styles))
-        sizes = {axis: draw(st.sampled_from(sorted(known))) for axis, known in axis_sizes(subject, layout).items()}
+        combination = draw(combinations) if len(identities) > 1 else 0
+        layout, a_dtype, an_axis = shape_of(combination)
+        dtype = draw(a_dtype)
+        style = draw(a_style)
+        sizes = {axis: draw(size) for axis, size in an_axis.items()}
         assume(legal_sizes(subject, whole(sizes, splits(subject, layout))))
         case = build(
-            subject, layout, sizes, dtype, _numbers(draw, dtype, style), leave=lambda name: draw(st.booleans()),
-            strided=draw(st.booleans()), seed=draw(st.integers(0, 3)), combination=combination,
+            subject, layout, sizes, dtype, _numbers(draw, dtype, style), leave=lambda name: draw(a_choice),
+            strided=draw(a_choice), seed=draw(a_seed), combination=combination,
         )  # fmt: skip
         assume(legal(subject, case))
         return case
@@ -89,15 +113,14 @@ def _numbers(draw: DrawFn, dtype: torch.dtype, style: str) -> Numbers:
     drawn_before: dict[str, list[float]] = {}
 
     def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
-        each = _number(domain, dtype, style)
         if style == "simple":
             drawn = [float(domain.simple)] * count
         elif style == "equal":
-            drawn = [draw(each)] * count
+            drawn = [draw(_number(domain, dtype, style))] * count
         elif style == "alike" and len(drawn_before.get(domain.name, ())) >= count:
             drawn = drawn_before[domain.name][:count]
         else:
-            drawn = draw(st.lists(each, min_size=count, max_size=count))
+            drawn = draw(_several(domain, dtype, style, count))
         drawn_before[domain.name] = drawn
         return torch.tensor(drawn, dtype=torch.float64)
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genverify.strategies.reduction import Smaller, nothing_smaller
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["cases_for", "draws_cases"]
+__all__ = ["Fixed", "cases_for", "draws_cases", "examines_first", "fixed_for"]
 
 Maker = Callable[[Any, Run], "SearchStrategy[Case]"]
 _MAKERS: dict[tuple[str, str], Maker] = {}
+_FIXED: dict[tuple[str, str], tuple[Callable[[Any, Run], Sequence[Case]], Smaller]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """Cases that a search examines before it draws any, and how one that fails is made smaller."""
+
+    cases: Sequence[Case] = ()
+    smaller: Smaller = nothing_smaller
 
 
 def draws_cases(kind: str, family: str = "cases") -> Callable[[Maker], Maker]:
@@ -29,13 +41,39 @@ def draws_cases(kind: str, family: str = "cases") -> Callable[[Maker], Maker]:
     return register
 
 
+def examines_first(
+    kind: str, family: str = "cases", *, smaller: Smaller = nothing_smaller
+) -> Callable[[Callable[[Any, Run], Sequence[Case]]], Callable[[Any, Run], Sequence[Case]]]:
+    """Registers the decorated function (subject, run) → cases: at every budget these come before what is drawn."""
+
+    def register(maker: Callable[[Any, Run], Sequence[Case]]) -> Callable[[Any, Run], Sequence[Case]]:
+        _FIXED[kind, family] = (maker, smaller)
+        return maker
+
+    return register
+
+
+def fixed_for(subject: Any, run: Run, family: str = "cases") -> Fixed:  # noqa: ANN401 - any kind
+    """What is examined first for this subject; nothing where no file of this room says so."""
+    _load(subject.kind)
+    if (subject.kind, family) not in _FIXED:
+        return Fixed()
+    maker, smaller = _FIXED[subject.kind, family]
+    return Fixed(cases=maker(subject, run), smaller=smaller)
+
+
 def cases_for(subject: Any, run: Run, family: str = "cases") -> SearchStrategy[Case]:  # noqa: ANN401 - any kind
     """The strategy that draws cases for this subject; a LookupError when no file of this room has one."""
-    if (subject.kind, family) not in _MAKERS:
-        package = importlib.import_module("genverify.strategies")
-        for module in pkgutil.iter_modules(package.__path__):
-            if module.name.startswith(subject.kind):  # the file of a kind bears its name
-                importlib.import_module(f"genverify.strategies.{module.name}")
+    _load(subject.kind)
     if (subject.kind, family) not in _MAKERS:
         raise LookupError(f"no strategy draws {family!r} for subjects of kind {subject.kind!r}")
     return _MAKERS[subject.kind, family](subject, run)
+
+
+@functools.cache
+def _load(kind: str) -> None:
+    """Imports the files of this room that bear the kind's name."""
+    package = importlib.import_module("genverify.strategies")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith(kind):
+            importlib.import_module(f"genverify.strategies.{module.name}")

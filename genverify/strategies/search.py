@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genverify.strategies.reduction import reduced
+from genverify.strategies.registry import Fixed
 from genverify.subjects.case import Case
 from genverify.verdict import Judgement, Outcome
 
@@ -41,17 +43,28 @@ class Found:
 
 
 def search(
-    strategy: SearchStrategy[Case], judge: Callable[[Case], Judgement], *, cases: int, seed: int, shrinks: int = 400
+    strategy: SearchStrategy[Case],
+    judge: Callable[[Case], Judgement],
+    *,
+    cases: int,
+    seed: int,
+    shrinks: int = 400,
+    first: Fixed | None = None,
 ) -> Found:
     """Judges up to `cases` cases; at the first FAIL (or ERROR) tries up to `shrinks` smaller ones.
 
+    What is to be examined `first` counts among the cases, of which at least half are drawn nevertheless.
     Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
     """
     import hypothesis
     from hypothesis import Phase, Verbosity, settings
     from hypothesis.errors import Flaky
 
-    found = Found()
+    first = first or Fixed()
+    found = _examined(first, judge, shrinks)
+    if found.failing is not None:
+        return found
+    cases = max(cases - len(first.cases), cases // 2)
     limit = 0
 
     def attempt(case: Case) -> None:
@@ -83,6 +96,23 @@ def search(
         # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
         if found.failing is None:
             raise
+    return found
+
+
+def _examined(first: Fixed, judge: Callable[[Case], Judgement], shrinks: int) -> Found:
+    """The fixed cases up to the first that fails, which is made smaller."""
+    found = Found()
+
+    def judged(case: Case) -> Judgement:
+        found.evaluations += 1
+        return judge(case)
+
+    for case in first.cases:
+        judgement = judged(case)
+        if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
+            found.failing = reduced((case, judgement), judged, first.smaller, limit=shrinks)
+            return found
+        found.judgements.append((case, judgement))
     return found
 
 
