@@ -15,6 +15,8 @@ from tests.mutants import optimizer as written
 from tests.mutants import optimizer_special as special
 from tests.mutants import optimizer_twins as twins
 
+DECOUPLED = {"weight_decay": 0.1, "decoupled_weight_decay": True}
+
 
 def adagrad_by_hand(w, g, acc, lr=0.1, eps=1e-10):
     acc = acc + g * g
@@ -43,6 +45,10 @@ def sharpness(params):
         (torch.optim.SGD, {"lr": 0.1}, "the same as"),  # without momentum many rules are one
         (torch.optim.RMSprop, {"centered": True}, "rmsprop: ε outside the root, v - m²"),
         (torch.optim.NAdam, {}, "NAdam: nadam"),
+        (torch.optim.NAdam, {"weight_decay": 0.1}, "μ_t warms up, coupled decay, with"),
+        (torch.optim.NAdam, {**DECOUPLED, "rule": "nadam"}, "μ_t warms up, decoupled decay η λ θ, with"),
+        (torch.optim.RAdam, {**DECOUPLED, "rule": "radam"}, "before the correction, decoupled decay η λ θ, with"),
+        (torch.optim.Adam, DECOUPLED, "adamw: ε outside the root, both moments corrected, decoupled decay η λ θ"),
         (torch.optim.Adafactor, {}, "Adafactor: adafactor"),
         (torch.optim.Muon, {}, "Muon: muon: rate times √max(1, rows/columns), decoupled decay"),
         (torch.optim.SparseAdam, {}, "SparseAdam: sparse_adam: ε̂ added to √v"),

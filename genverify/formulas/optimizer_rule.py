@@ -45,12 +45,21 @@ def slip(name: str, words: str, source: str = "") -> Value:
 class Axis:
     """A convention in which implementations of one rule differ. The first value is the rule's own.
 
-    `needs` names the hyperparameter without which the values cannot be told apart.
+    `needs` names the hyperparameter without which the values cannot be told apart. A flag of the code may itself say
+    which value is meant (`decoupled_weight_decay`): of two axes of one name, one is there `unless` the flag is set, the
+    other `once` it is.
     """
 
     name: str
     values: tuple[Value, ...]
     needs: str = ""
+    unless: str = ""
+    once: str = ""
+
+    def heeded(self, hyper: Mapping[str, Any]) -> bool:
+        """Whether the values differ under these hyperparameters."""
+        wanted = [name for name in (self.needs, self.once) if name]
+        return all(hyper.get(name) for name in wanted) and not hyper.get(self.unless)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +141,7 @@ class Rule:
 
     def active(self, hyper: Mapping[str, Any]) -> tuple[Axis, ...]:
         """The axes whose values differ under these hyperparameters."""
-        return tuple(axis for axis in self.axes if not axis.needs or hyper.get(axis.needs))
+        return tuple(axis for axis in self.axes if axis.heeded(hyper))
 
     def declared(self, words: Mapping[str, str]) -> dict[str, str]:
         """A declared dialect as axis → value.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from genverify.formulas.optimizer_hypers import B1, B2, COMMON, DECAY_AFTER, EPS, L2, LH, LR, decay_axis, flags_of
-from genverify.formulas.optimizer_rule import Axis, Hyper, Rule, accepted, recognised, slip
+from genverify.formulas.optimizer_rule import Axis, Hyper, Rule, Value, accepted, recognised, slip
 
 if TYPE_CHECKING:
     from genverify.oracles.recurrences import Recurrence
@@ -16,10 +17,15 @@ __all__ = ["RULES"]
 _DECOUPLED_FLAG = "decoupled_weight_decay"
 
 
-def _decay(choices: Mapping[str, str], flags: Mapping[str, Any]) -> str:
-    """The declared convention; torch's flag switches coupled decay to decoupled."""
-    chosen = choices.get("decay", "none")
-    return "decoupled" if chosen == "coupled" and flags.get(_DECOUPLED_FLAG) else chosen
+def _decays(*without: Value) -> tuple[Axis, Axis]:
+    """What the decay may be where torch's flag is not set, and what it is where it is."""
+    told = (
+        accepted("decoupled", "decoupled decay η λ θ", f"{LH}; torch.optim"),
+        recognised("coupled", "coupled decay in spite of the flag"),
+        recognised("decoupled_unscaled", "decoupled decay λ θ", LH),
+        recognised(*DECAY_AFTER),
+    )
+    return replace(decay_axis(*without), unless=_DECOUPLED_FLAG), replace(decay_axis(*told), once=_DECOUPLED_FLAG)
 
 
 def _nadam(choices: Mapping[str, str], flags: Mapping[str, Any]) -> Recurrence:
@@ -30,7 +36,7 @@ def _nadam(choices: Mapping[str, str], flags: Mapping[str, Any]) -> Recurrence:
         schedule=choices["schedule"],
         average=choices["average"],
         second=choices["second"],
-        decay=_decay(choices, flags),
+        decay=choices.get("decay", "none"),
         **flags_of(flags),
     )
 
@@ -43,7 +49,7 @@ def _radam(choices: Mapping[str, str], flags: Mapping[str, Any]) -> Recurrence:
         threshold=choices["threshold"],
         early=choices["early"],
         rectification=choices["rectification"],
-        decay=_decay(choices, flags),
+        decay=choices.get("decay", "none"),
         **flags_of(flags),
     )
 
@@ -99,7 +105,7 @@ RULES = (
                 needs="eps",
                 values=(accepted("outside", "", _DOZAT), recognised("inside", "ε inside the root √(v̂ + ε)")),
             ),
-            decay_axis(
+            *_decays(
                 L2,
                 recognised("decoupled", "decoupled decay η λ θ", LH),
                 recognised("decoupled_unscaled", "decoupled decay λ θ", LH),
@@ -151,7 +157,7 @@ RULES = (
                     slip("unscaled", "r_t not divided by its limit"),
                 ),
             ),
-            decay_axis(
+            *_decays(
                 L2,
                 accepted("decoupled", "decoupled decay η λ θ", "the authors' code"),
                 recognised("decoupled_unscaled", "decoupled decay λ θ", LH),
