@@ -199,14 +199,28 @@ def _made(subject: Formula, given: dict[str, Any], fixed: dict[str, Any]) -> tup
     """The callable, made from the class where one was given, and what is left to fix in the call."""
     f = subject.f
     if not inspect.isclass(f):
-        return f, fixed
+        return f, _taken(f, fixed)
     assert subject.match is not None
     built = {b.parameter: given.pop(b.parameter) for b in subject.match.bound
              if b.place is Place.CONSTRUCTOR and b.parameter in given}  # fmt: skip
     names = set(inspect.signature(f).parameters)
     built.update({name: value for name, value in fixed.items() if name in names})
     with subject_code():
-        return f(**built), {name: value for name, value in fixed.items() if name not in names}
+        made = f(**built)
+    return made, _taken(made, {name: value for name, value in fixed.items() if name not in names})
+
+
+def _taken(f: Any, fixed: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - any callable
+    """What is fixed and the call takes; what the subject has inside is told to the oracle alone."""
+    if not fixed:
+        return fixed
+    try:
+        parameters = inspect.signature(f.forward if isinstance(f, nn.Module) else f).parameters
+    except (TypeError, ValueError):
+        return fixed
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return fixed
+    return {name: value for name, value in fixed.items() if name in parameters}
 
 
 def _of_instance(f: nn.Module, held: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -63,7 +63,9 @@ def match(
     meant = {**{name: one for name, one in read.items() if name not in flags}, **explicit}
     if not held:
         return _assemble(taken, meant, specification)
-    taken = with_fixed(taken, meant, specification, fixed)
+    everything = taken_by(f, {})
+    own = {one.name for one in everything.parameters} if everything is not None else set(fixed)
+    taken = with_fixed(taken, meant, specification, fixed, own)
     instance = exemplar(f, taken, meant, specification, fixed)
     taken = with_anatomy(taken, meant, specification, instance, f, mode)
     taken = with_held(taken, meant, specification, instance)

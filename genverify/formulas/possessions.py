@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from genverify.errors import UsageError, nearest
 from genverify.formulas.pairing import Meaning, by_names
 from genverify.formulas.parameters import Parameter, Taken
 from genverify.subjects.formula import Place
@@ -26,9 +28,15 @@ def _covered(meant: Mapping[str, Meaning]) -> set[str]:
 
 
 def with_fixed(
-    taken: Taken, meant: dict[str, Meaning], specification: Specification, fixed: Mapping[str, Any]
+    taken: Taken, meant: dict[str, Meaning], specification: Specification, fixed: Mapping[str, Any], own: set[str]
 ) -> Taken:
-    """What every call is passed, and the formula knows, is told to the oracle: ``fixed={"stride": 2}``."""
+    """What every call is passed, and the formula knows, is told to the oracle: ``fixed={"stride": 2}``.
+
+    What the call does not take, and the subject has inside (``fixed={"warmup": 100}``), is told to the oracle alone.
+
+    Raises:
+        UsageError: A name is neither the subject's nor the formula's.
+    """
     added = []
     covered = _covered(meant)
     for name, one in by_names(list(fixed), specification).items():
@@ -36,6 +44,13 @@ def with_fixed(
             covered.add(one[0].name)
             meant[name] = one
             added.append(Parameter(name=name, default=fixed[name], place=Place.KEPT))
+    known = {one.name for one in added} | set(meant) | {*taken.order} | own
+    unknown = next((name for name in fixed if name not in known), None)
+    if unknown is not None and not taken.open:
+        raise UsageError(
+            given=f"fixed={{{unknown!r}: …}}", expected="a parameter of the subject, or an argument of the formula",
+            do=nearest(unknown, sorted(known | {one.name for one in specification.arguments})),
+        )  # fmt: skip
     return replace(taken, parameters=(*taken.parameters, *added))
 
 
@@ -130,14 +145,15 @@ def with_held(
 
 
 def with_kept(taken: Taken, meant: dict[str, Meaning], specification: Specification, f: object) -> Taken:
-    """Attributes of an object stand for what it is neither given nor holds: a stride, a computed or frozen weight."""
-    if inspect.isroutine(f) or inspect.isclass(f):
+    """What a subject has stands for what it is neither given nor holds: a stride, a frozen weight, a captured rate."""
+    if inspect.isclass(f):
         return taken
     covered, added = _covered(meant), []
+    own, state = _own(f)
     for argument in specification.arguments:
         if argument.name in covered or argument.role not in (Role.VALUE, Role.OPTION):
             continue
-        found = _attribute(f, argument)
+        found = _possession(own, state, argument)
         if found is not None:
             name, form, value = found
             meant[name] = (argument, form)
@@ -145,19 +161,49 @@ def with_kept(taken: Taken, meant: dict[str, Meaning], specification: Specificat
     return replace(taken, parameters=(*taken.parameters, *added))
 
 
-def _attribute(f: object, argument: Argument) -> tuple[str, Form, Any] | None:
-    """(name, parametrisation, value) of the attribute that is called like the argument, exactly."""
+def _own(f: object) -> tuple[Callable[[str], Any], bool]:
+    """Name → what the subject has under it, or None; and whether that may be a state that changes over calls.
+
+    A function has the variables that it captures and the globals that it reads (``def get_lr(it)`` in a script with
+    its settings at the top), a partial what it has bound, a method what its object has.
+    """
+    if isinstance(f, functools.partial):
+        inner, state = _own(f.func)
+        try:
+            bound = inspect.signature(f.func).bind_partial(*f.args).arguments if f.args else {}
+        except (TypeError, ValueError):
+            bound = {}
+        return (lambda name: bound.get(name, inner(name))), state
+    if inspect.isfunction(f):
+        try:
+            seen = inspect.getclosurevars(f)
+        except ValueError:  # a variable that is captured, and not yet set
+            return (lambda name: None), False
+        return {**seen.globals, **seen.nonlocals}.get, False
+    owner = f.__self__ if inspect.ismethod(f) else f
+    if inspect.isroutine(owner):
+        return (lambda name: None), False
+    return (lambda name: getattr(owner, name, None)), True
+
+
+def _possession(own: Callable[[str], Any], state: bool, argument: Argument) -> tuple[str, Form, Any] | None:
+    """(name, parametrisation, value) of what is called like the argument, exactly."""
     for form in argument.forms:
         for alias in (form.name, *form.aliases):
             name = alias.removeprefix("=")
-            value = getattr(f, name, None)
+            value = own(name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
             plain = isinstance(value, (int, float, str)) or (
                 isinstance(value, tuple) and all(isinstance(one, (int, float)) for one in value)
             )
             if argument.role is Role.OPTION and plain:
                 return name, form, value
-            if argument.role is Role.VALUE and (isinstance(value, torch.Tensor) or isinstance(value, float)):
-                if isinstance(value, torch.Tensor) and value.dim() != len(argument.axes.split()):
-                    continue
-                return name, form, value.detach() if isinstance(value, torch.Tensor) else value
+            if argument.role is not Role.VALUE or value is None:
+                continue
+            if isinstance(value, torch.Tensor) and value.dim() == len(argument.axes.split()):
+                return name, form, value.detach()
+            # An integer that an object has, and the formula does not need, may be its count of calls.
+            counts = state and form.domain.integral and argument.default is not ...
+            if isinstance(value, float) or (number and not argument.axes and not counts):
+                return name, form, value
     return None
