@@ -9,6 +9,7 @@ import torch
 
 from genverify.checks.formula_call import Call
 from genverify.checks.formula_oracle import Function, argument_of, fitted, oracle_of
+from genverify.numerics.measured_allowance import measured_allowances
 from genverify.numerics.rounding import Allowance, allowance, conditioned_allowance
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -65,7 +66,7 @@ def compare(
         number = number.to(torch.float64)
         found = _worst(subject, quick, number)
         if values and not found.agrees:
-            found = _worst(subject, _conditioned(subject, terms, values, names, dtype), number)
+            found = _worst(subject, _slow(subject, terms, values, names, number, dtype), number)
         examined += found.examined
         if found.examined and not (found.ratio <= worst.ratio):
             worst = found
@@ -89,9 +90,18 @@ def _of_terms(subject: Formula, terms: Function, values: list[torch.Tensor], dty
         return allowance(terms(*values), _operations(subject, values), dtype)
 
 
-def _conditioned(
-    subject: Formula, terms: Function, values: list[torch.Tensor], names: list[str], dtype: torch.dtype
-) -> Allowance:
+def _slow(
+    subject: Formula, terms: Function, values: list[torch.Tensor], names: list[str], got: torch.Tensor,
+    dtype: torch.dtype,
+) -> Allowance:  # fmt: skip
+    assert subject.specification is not None
+    if subject.specification.measured:
+
+        def oracle() -> tuple[torch.Tensor, ...]:
+            with torch.no_grad():
+                return (torch.stack(torch.broadcast_tensors(*terms(*values))).sum(0),)
+
+        return measured_allowances(oracle, (got,), dtype=dtype)[0]
     normwise = [i for i, name in enumerate(names) if argument_of(subject, name).normwise]
     return conditioned_allowance(terms, values, dtype=dtype, operations=_operations(subject, values), normwise=normwise)
 

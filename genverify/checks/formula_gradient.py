@@ -11,6 +11,7 @@ import torch
 from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
 from genverify.checks.formula_identity import identify, identity_of
+from genverify.checks.formula_measured import measured_gradients
 from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
 from genverify.numerics.rounding import Allowance, allowance, gradient_allowance, unit_roundoff
 from genverify.subjects.budget import Run
@@ -86,9 +87,13 @@ def _one_output(
                 out, list(leaves.values()), cotangent.to(out.dtype), retain_graph=True, allow_unused=True
             )
     judged = []
-    for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
-        got = _in_the_formulas_shape(subject, case, name, torch.zeros_like(leaf) if grad is None else grad)
-        candidates = [_compare(subject, case, made, one, index, name, cotangent, got) for one in dialects]
+    got = {
+        name: _in_the_formulas_shape(subject, case, name, torch.zeros_like(leaf) if grad is None else grad)
+        for (name, leaf), grad in zip(leaves.items(), grads, strict=True)
+    }
+    measured: dict[tuple[str, torch.dtype], dict[str, Allowance]] = {}
+    for name in got:
+        candidates = [_compare(subject, case, made, one, index, name, cotangent, got, measured) for one in dialects]
         judged.append(min(candidates, key=lambda one: (one.outcome == "FAIL", one.evidence.ratio)))
     return judged
 
@@ -106,16 +111,16 @@ def _bound(subject: Formula, name: str) -> Bound:
 
 def _compare(
     subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
-    got: torch.Tensor,
+    got: dict[str, torch.Tensor], measured: dict[tuple[str, torch.dtype], dict[str, Allowance]],
 ) -> Judgement:  # fmt: skip
     accuracy = identity_of(subject, case).accuracy or made.dtype
-    judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy)
+    judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy, measured)
     assert subject.specification is not None
     if judged.outcome == "FAIL" and subject.specification.kinks and _at_a_kink(subject, case, made, dialect, index):
         return inconclusive("the formula has a kink there: any subgradient will do")
     if judged.outcome == "FAIL" and accuracy is torch.float64:
         # Narrowness is reported, not accused: see formula.value.
-        narrow = _within(subject, case, made, dialect, index, name, cotangent, got, torch.float32)
+        narrow = _within(subject, case, made, dialect, index, name, cotangent, got, torch.float32, measured)
         if narrow.outcome == "PASS":
             note = "accurate to float32 only at some inputs: a guard such as log(x + 1e-8)?"
             return replace(narrow, evidence=replace(narrow.evidence, unit="float32", notes=(note,)))
@@ -147,7 +152,8 @@ def _at_a_kink(subject: Formula, case: Case, made: Call, dialect: Dialect, index
 
 def _within(
     subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
-    got: torch.Tensor, accuracy: torch.dtype,
+    gots: dict[str, torch.Tensor], accuracy: torch.dtype,
+    measured: dict[tuple[str, torch.dtype], dict[str, Allowance]],
 ) -> Judgement:  # fmt: skip
     assert subject.specification is not None
     specification = subject.specification
@@ -158,6 +164,13 @@ def _within(
     if weight is None:
         message = f"the result has shape {tuple(cotangent.shape)} where {dialect} has {shape}"
         return failed(examined=1, quantity="shape", message=message, witness=witness(subject, case))
+    got, key = gots[name], (str(dialect), accuracy)
+    if specification.measured:
+        if key not in measured:
+            measured[key] = measured_gradients(
+                terms, values, names, weight, gots, dtype=accuracy, operations=specification.operations
+            )
+        return _judge(subject, case, made, measured[key][name], name, got)
     quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
     if quick is not None:
         judged = _judge(subject, case, made, quick, name, got)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from genverify.formulas.catalogue import formula
 from genverify.formulas.convolution import size_argument
 from genverify.formulas.references import declares_reference
@@ -15,7 +13,7 @@ from genverify.oracles import residual
 from genverify.oracles.convolution import pair
 from genverify.reference.layers import residual as reference
 from genverify.subjects.choices import choice, option
-from genverify.subjects.domains import integer, positive, real
+from genverify.subjects.domains import integer, positive
 from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import any_real, plain
 from genverify.subjects.specification import Argument, Axis, Layout, Option, Specification
@@ -41,27 +39,19 @@ def _norm(name: str, axis: str) -> tuple[Argument, ...]:
     )
 
 
-# A normalisation subtracts a mean, and its gradient nearly cancels along the direction in which its input is scaled:
-# roundings scale with the largest entries, and the paths through x, mean and variance are rounded apart. What stands
-# for these paths are factors of one, which nobody gives.
-_PATHS = plain("paths", "", real(), default=torch.ones(3, 3, dtype=torch.float64), differentiable=False)
-
-
 def _arguments(norm1: str, norm2: str) -> tuple[Argument, ...]:
     return (
-        any_real("x", "batch in height width", "input", "inputs", "X", "h", "inp", "features", "identity",
-                 normwise=True),
-        any_real("weight1", "mid in kh kw", "w1", "W1", "conv1.weight", "conv1", "k1", normwise=True),
-        any_real("weight2", "out mid kh kw", "w2", "W2", "conv2.weight", "conv2", "k2", normwise=True),
+        any_real("x", "batch in height width", "input", "inputs", "X", "h", "inp", "features", "identity"),
+        any_real("weight1", "mid in kh kw", "w1", "W1", "conv1.weight", "conv1", "k1"),
+        any_real("weight2", "out mid kh kw", "w2", "W2", "conv2.weight", "conv2", "k2"),
         _held("bias1", "mid", "b1", "conv1.bias"),
         _held("bias2", "out", "b2", "conv2.bias"),
         any_real("shortcut", "out in sh sw", "ws", "Ws", "shortcut.weight", "w_skip", "w_shortcut", "proj",
-                 default=None, normwise=True),
+                 default=None),
         _held("shortcut_bias", "out", "shortcut.bias"),
         *_norm("norm1", norm1),
         *_norm("norm2", norm2),
         *_norm("shortcut_norm", "out"),
-        _PATHS,
         option("stride", integer(1, 2), 1, "strides", "s", "downsample_stride"),
         option("padding", choice(1), 1),
         option("padding2", choice(1), 1),
@@ -150,7 +140,8 @@ def _block(name: str, statement: str, source: str, wiring: Axis, norms: tuple[st
         output="batch out oh ow",
         dialects=(wiring, _ACTIVATION),
         layouts=(Layout(name="batched"),),
-        operations=256,
+        operations=96,
+        measured=True,
         sizes=_SIZES,
         settle=_settle_held,
         anatomy=residual_layers,

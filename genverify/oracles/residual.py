@@ -22,32 +22,22 @@ _ACTIVATIONS = {
 }
 
 
-def _passed(x: Tensor, factor: Tensor | float) -> Tensor:
-    """x, whose gradient is multiplied by the factor."""
-    return factor * x + (1 - factor) * x.detach()
-
-
 def normalised(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None, *,
-    kind: str, groups: int, eps: float, training: bool, paths: Tensor | None = None,
+    kind: str, groups: int, eps: float, training: bool,
 ) -> Tensor:  # fmt: skip
     """γ (x − μ)/√(σ² + ε) + β for each channel.
 
     μ and σ² are those of the batch (kind "batch", in training), the running ones (in evaluation), or those of each
-    sample and group of channels (kind "group"). With kind "none" x is returned. `paths` are three factors of one that
-    scale the gradient through x itself, through μ and through σ²: the three nearly cancel, and each is rounded, which
-    no perturbation of x shows.
+    sample and group of channels (kind "group"). With kind "none" x is returned.
     """
     if kind == "none":
         return x
-    through_x, through_mean, through_variance = (1.0, 1.0, 1.0) if paths is None else paths.unbind(-1)
     if kind == "group" or training:
         # One row for each set of numbers that are normalised together.
         rows = x.reshape(x.shape[0] * groups, -1) if kind == "group" else x.transpose(0, 1).flatten(1)
-        centre = _passed(rows, through_mean).mean(1, keepdim=True)
-        spread = _passed(rows, through_variance)
-        squares = ((spread - spread.mean(1, keepdim=True)) ** 2).mean(1, keepdim=True)
-        y = (_passed(rows, through_x) - centre) / torch.sqrt(squares + eps)
+        centred = rows - rows.mean(1, keepdim=True)
+        y = centred / torch.sqrt((centred**2).mean(1, keepdim=True) + eps)
         y = y.reshape(x.shape) if kind == "group" else y.reshape(x.transpose(0, 1).shape).transpose(0, 1)
     else:
         mean = x.new_zeros(x.shape[1]) if mean is None else mean
@@ -58,7 +48,8 @@ def normalised(
 
 
 def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size | str) -> Tensor:
-    return torch.stack(cross_correlation(x, weight, bias, stride=stride, padding=padding)).sum(0)
+    terms = torch.stack(cross_correlation(x, weight, bias, stride=stride, padding=padding), -1)
+    return terms.flatten(0, -2).sum(-1).reshape(terms.shape[:-1])
 
 
 def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, always: bool) -> Tensor:  # noqa: ANN401
@@ -91,7 +82,6 @@ def block(
     activation: str = "relu",
     wiring: str = "post",
     always: bool = False,
-    paths: Tensor | None = None,
     **given: Any,  # noqa: ANN401 - biases, and weights of the normalisations and of the projection
 ) -> Tensor | tuple[Tensor, ...]:
     """The block, by its wiring; with B the two convolutions, N a normalisation (or none) and S the shortcut.
@@ -107,10 +97,7 @@ def block(
     def normal(z: Tensor, name: str) -> Tensor:
         kind = "none" if name == "shortcut_norm" and given.get("shortcut_norm_weight") is None else norm
         parts = (given.get(f"{name}_{part}") for part in ("weight", "bias", "mean", "var"))
-        own = None if paths is None else paths[("norm1", "norm2", "shortcut_norm").index(name)]
-        return normalised(
-            z, *parts, kind=kind, groups=norm_groups, eps=eps, training=training, paths=own
-        )  # fmt: skip
+        return normalised(z, *parts, kind=kind, groups=norm_groups, eps=eps, training=training)
 
     first, second = (1, stride) if wiring == "second" else (stride, 1)
     if wiring.startswith("pre"):
