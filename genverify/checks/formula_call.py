@@ -170,7 +170,7 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
         held = _of_instance(f, held)
     slices = _slices(subject, given, case)
     if CALL in axes_of(subject):
-        f = _fresh(f)
+        f = _fresh(f, next((t.dtype for _, t in case.tensors() if t.is_floating_point()), None))
 
     def run() -> Any:  # noqa: ANN401 - what a stranger returns
         found = []
@@ -236,10 +236,11 @@ def _of_instance(f: nn.Module, held: Mapping[str, torch.Tensor]) -> dict[str, to
     return {name: tensor for name, tensor in held.items() if name in own}
 
 
-def _fresh(f: Any) -> Any:  # noqa: ANN401 - a callable with a state
-    """A copy in its initial state: every case begins there."""
+def _fresh(f: Any, dtype: torch.dtype | None) -> Any:  # noqa: ANN401 - a callable with a state
+    """A copy in its initial state, which is kept in the dtype of the case: every case begins there."""
     try:
-        return copy.deepcopy(f)
+        made = copy.deepcopy(f)
+        return made.to(dtype) if isinstance(made, nn.Module) and dtype is not None else made
     except Exception:  # what cannot be copied is put back after the case, as any subject is
         return f
 
@@ -265,12 +266,14 @@ def _set_mode(subject: Formula, f: Any, case: Case, index: int, count: int) -> N
     assert subject.specification is not None
     modes, told = subject.specification.modes, _mode_argument(subject)
     if told:
-        mode = case[told][index]
+        mode = case[told][index] if told in case else ""  # a plain function has none
     else:
         mode = modes[max(0, len(modes) - count + index)] if modes else subject.mode
     owner = owner_of(f)
     if owner is not None and mode:
         owner.train(mode == "train")
+    elif mode and isinstance(getattr(f, "training", None), bool):
+        f.training = mode == "train"
 
 
 def _mode_argument(subject: Formula) -> str:

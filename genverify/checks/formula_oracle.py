@@ -90,7 +90,8 @@ def _kept(subject: Formula, bound: Bound, value: torch.Tensor, case: Case) -> to
     """A tensor that the subject has for good, with the formula's axes."""
     layout = layout_of(subject, case)
     arranged = arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
-    return value if arranged is None else arranged.to_formula(value, case["#sizes"])
+    fits = arranged is not None and len(arranged.subject) == value.dim()
+    return arranged.to_formula(value, case["#sizes"]) if arranged is not None and fits else value
 
 
 def output_axes(specification: Specification, layout: Layout, output: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +52,7 @@ def _sizes_of(subject: Formula, bound: Bound, tensor: torch.Tensor, layout: Layo
     """The axes of a tensor that the subject has for good; it may have them in an order of its own."""
     axes = layout.axes(bound.argument)
     arranged = arrangement(subject, bound.parameter, axes, layout)
-    own = axes if arranged is None else arranged.subject
+    own = axes if arranged is None or len(arranged.subject) != tensor.dim() else arranged.subject
     if len(own) != tensor.dim():
         return {}
     return {axis: (size,) for axis, size in zip(own, tensor.shape, strict=True) if axis != ONE}
@@ -71,8 +72,17 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     given.sort(key=lambda one: one.argument.role is not Role.OPTION)
     forms = [(one.argument, one.form, _may_be_left(one)) for one in given]
     if isinstance(subject, Formula) and subject.specification is not None:  # a mode is given by putting a module in it
-        forms += [(one, one.forms[0], False) for one in subject.specification.arguments if one.role is Role.MODE]
+        told = [one for one in subject.specification.arguments if one.role is Role.MODE]
+        forms += [(one, one.forms[0], False) for one in told if one.default is ... or _has_mode(subject.f)]
     return forms
+
+
+def _has_mode(f: Any) -> bool:  # noqa: ANN401 - a function, a class, an object
+    """Whether it can be put in a mode: a module, its method, its class, or an object that says whether it trains."""
+    owner = getattr(f, "__self__", f)
+    if inspect.isclass(f):
+        return issubclass(f, nn.Module)
+    return isinstance(owner, nn.Module) or isinstance(getattr(owner, "training", None), bool)
 
 
 def _own_step(subject: Any, bound: Bound) -> bool:  # noqa: ANN401
