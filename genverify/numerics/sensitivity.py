@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -68,6 +69,17 @@ def weighted_sensitivity(
     def along(vector: Tensor, tangent: Tensor) -> Tensor:
         return torch.func.jvp(lambda v: stacked(*unflatten(v)), (vector,), (tangent,))[1].abs().sum(0)
 
+    if len(flat) * total * max(outputs, total, 1) <= _CHUNK_ELEMENTS:
+        basis = torch.eye(total, dtype=flat.dtype, device=flat.device)
+        with contextlib.suppress(Exception):  # a branch on a value: see below
+            slopes = torch.func.vmap(torch.func.vmap(along, in_dims=(None, 0)), in_dims=(0, None))(flat, basis)
+            return (weight.reshape(-1, *[1] * (slopes.ndim - 2)) * slopes).sum(1).amax(0)  # which keeps NaN
+    return _point_by_point(along, flat, weight, outputs)
+
+
+def _point_by_point(along: Callable[[Tensor, Tensor], Tensor], flat: Tensor, weight: Tensor, outputs: int) -> Tensor:
+    """The same with one point after the other, for functions that are large, or that branch on a value."""
+    total = flat.shape[1]
     chunk = max(1, min(total, _CHUNK_ELEMENTS // max(outputs, total, 1)))
     largest = None
     for vector in flat:
