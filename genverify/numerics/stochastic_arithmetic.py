@@ -83,6 +83,11 @@ class _Watched(TorchDispatchMode):
         super().__init__()
         self.operations, self.narrowest = 0, torch.float64
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Says no: torch would load its compiler, for a second, only to keep it away from the function below."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401 - as torch calls it
@@ -124,6 +129,11 @@ class _Perturbed(TorchDispatchMode):
             self._generators[value.device] = torch.Generator(value.device).manual_seed(self.seed)
         noise = torch.empty_like(value).uniform_(-1.0, 1.0, generator=self._generators[value.device])
         return value + value * noise * min(self.amplitude * scale, 0.125)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Says no: torch would load its compiler, for a second, only to keep it away from the function below."""
+        return False
 
     def __torch_dispatch__(
         self,
