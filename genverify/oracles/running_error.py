@@ -44,10 +44,19 @@ class Ball:
     True
     """
 
-    __slots__ = ("eta", "radius", "rho", "value")
+    __slots__ = ("_magnitude", "_vanishes", "eta", "radius", "rho", "value")
 
     def __init__(self, value: Tensor, radius: Tensor, rho: float, eta: float) -> None:
         self.value, self.radius, self.rho, self.eta = value, radius, rho, eta
+        self._magnitude: Tensor | None = None
+        self._vanishes: Tensor | None = None
+
+    @property
+    def magnitude(self) -> Tensor:
+        """|value|, which every operation on the ball asks for."""
+        if self._magnitude is None:
+            self._magnitude = self.value.abs()
+        return self._magnitude
 
     @classmethod
     def exact(cls, value: Tensor | float, dtype: torch.dtype) -> Ball:
@@ -71,8 +80,10 @@ class Ball:
 
     def like(self, value: Tensor, radius: Tensor, *others: Ball | Tensor | float) -> Ball:
         """A value and radius, in the coarsest arithmetic among those of self and others."""
-        balls = [one for one in others if isinstance(one, Ball)]
-        rho, eta = max([self.rho, *(b.rho for b in balls)]), max([self.eta, *(b.eta for b in balls)])
+        rho, eta = self.rho, self.eta
+        for one in others:
+            if isinstance(one, Ball):
+                rho, eta = max(rho, one.rho), max(eta, one.eta)
         return Ball(value, radius, rho, eta)
 
     def _of(self, value: Tensor, radius: Tensor) -> Ball:
@@ -88,9 +99,9 @@ class Ball:
     def __add__(self, other: Ball | Tensor | float) -> Ball:
         if isinstance(other, Ball):
             found = self.like(self.value + other.value, self.radius + other.radius, other)
-            found.radius = found.radius + found.rho * (self.value.abs() + other.value.abs())
+            found.radius = found.radius + found.rho * (self.magnitude + other.magnitude)
             return found
-        magnitude = self.value.abs() + abs(other)
+        magnitude = self.magnitude + abs(other)
         return self._of(self.value + other, self.radius + self.rho * magnitude)
 
     __radd__ = __add__
@@ -104,8 +115,8 @@ class Ball:
     def __mul__(self, other: Ball | Tensor | float) -> Ball:
         if isinstance(other, Ball):
             found = self.like(self.value * other.value, self.radius, other)
-            error = self.value.abs() * other.radius + self.radius * (other.value.abs() + other.radius)
-            rounded = error + found.rho * found.value.abs() + found.eta
+            error = self.magnitude * other.radius + self.radius * (other.magnitude + other.radius)
+            rounded = error + found.rho * found.magnitude + found.eta
             found.radius = torch.where(self.vanishes() | other.vanishes(), 0.0, rounded)
             return found
         value = self.value * other
@@ -116,16 +127,18 @@ class Ball:
 
     def vanishes(self) -> Tensor:
         """Where it is zero in any arithmetic."""
-        return (self.value == 0) & (self.radius == 0)
+        if self._vanishes is None:
+            self._vanishes = (self.magnitude + self.radius) == 0
+        return self._vanishes
 
     def __truediv__(self, other: Ball | Tensor | float) -> Ball:
         if not isinstance(other, Ball):
             value = self.value / other
             return self._of(value, self.radius / abs(other) + self.rho * value.abs() + self.eta)
         found = self.like(self.value / other.value, self.radius, other)
-        room = (other.value.abs() - other.radius).clamp_min(0.0)
-        radius = (self.radius + found.value.abs() * other.radius) / room
-        rounded = radius + found.rho * found.value.abs() + found.eta
+        room = (other.magnitude - other.radius).clamp_min(0.0)
+        radius = (self.radius + found.magnitude * other.radius) / room
+        rounded = radius + found.rho * found.magnitude + found.eta
         found.radius = torch.where(self.vanishes() & (room > 0), 0.0, rounded)
         return found
 
