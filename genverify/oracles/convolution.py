@@ -9,6 +9,7 @@ convolution arithmetic for deep learning", relationships 6, 8, 13 and 14.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -65,25 +66,41 @@ def padding_of(padding: Size | str, kernel: int, dilation: int, axis: int) -> tu
     return pair(padding)[axis], pair(padding)[axis]
 
 
+@functools.cache
+@torch.inference_mode(False)
+def _places(n: int, before: int, after: int, mode: str) -> tuple[Tensor, Tensor]:
+    """For each place of a padded axis: the index that is read there, and whether that is in the image."""
+    place = torch.arange(-before, n + after)
+    read = {
+        "circular": place % n,
+        "reflect": torch.where(place < 0, -place, torch.where(place >= n, 2 * (n - 1) - place, place)),
+    }.get(mode, place).clamp(0, n - 1)  # fmt: skip
+    return read, (place >= 0) & (place < n) | (mode != "zeros")
+
+
 def padded(x: Tensor, axis: int, before: int, after: int, mode: str = "zeros") -> Tensor:
     """The values beyond the border along one axis, read at a wrapped, mirrored or clamped index, or zero.
 
     >>> padded(torch.tensor([1.0, 2.0, 3.0]), 0, 1, 2, "circular").tolist()
     [3.0, 1.0, 2.0, 3.0, 1.0, 2.0]
     """
-    n = x.shape[axis]
-    place = torch.arange(-before, n + after)
-    read = {
-        "circular": place % n,
-        "reflect": torch.where(place < 0, -place, torch.where(place >= n, 2 * (n - 1) - place, place)),
-    }.get(mode, place).clamp(0, n - 1)  # fmt: skip
-    found = x.index_select(axis, read)
-    if mode != "zeros":
-        return found
+    read, inside = _places(x.shape[axis], before, after, mode)
     shape = [1] * x.ndim
     shape[axis] = -1
-    inside = ((place >= 0) & (place < n)).reshape(shape)
-    return torch.where(inside, found, torch.zeros_like(found))
+    found = x.index_select(axis, read)
+    return torch.where(inside.reshape(shape), found, torch.zeros_like(found))
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _windows(
+    n: int, kernel: int, stride: int, dilation: int, before: int, after: int, mode: str
+) -> tuple[Tensor, Tensor]:
+    """The same for each window along an axis and each entry of the kernel; shapes [windows, kernel]."""
+    read, inside = _places(n, before, after, mode)
+    count = output_size(n + before + after, kernel, stride, 0, dilation)
+    place = torch.arange(count)[:, None] * stride + torch.arange(kernel) * dilation
+    return read[place], inside[place]
 
 
 def _images(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -122,15 +139,18 @@ def cross_correlation(
         weight = weight.flip(-2, -1)
     (sh, sw), (dh, dw) = pair(stride), pair(dilation)
     out, per_group, kh, kw = weight.shape
-    x = padded(x, 2, *padding_of(padding, kh, dh, 0), mode=padding_mode)
-    x = padded(x, 3, *padding_of(padding, kw, dw, 1), mode=padding_mode)
-    rows, columns = output_size(x.shape[2], kh, sh, 0, dh), output_size(x.shape[3], kw, sw, 0, dw)
+    row, row_in, column, column_in = (
+        part
+        for axis, (k, stride_, dilation_) in enumerate(((kh, sh, dh), (kw, sw, dw)))
+        for part in _windows(
+            x.shape[axis - 2], k, stride_, dilation_, *padding_of(padding, k, dilation_, axis), padding_mode
+        )
+    )
     # The input channels of each output's group, then the window of each output pixel: all by their indices.
     channel = (torch.arange(out) // (out // groups) * per_group)[:, None] + torch.arange(per_group)
-    row = torch.arange(rows)[:, None] * sh + torch.arange(kh) * dh
-    column = torch.arange(columns)[:, None] * sw + torch.arange(kw) * dw
     seen = x[:, channel][..., row[:, None, :, None], column[None, :, None, :]]
-    products = seen * weight[:, :, None, None]
+    inside = row_in[:, None, :, None] & column_in[None, :, None, :]
+    products = torch.where(inside, seen, torch.zeros_like(seen)) * weight[:, :, None, None]
     terms = [_without(one, leading) for one in products.permute(2, 5, 6, 0, 1, 3, 4).flatten(0, 2).unbind(0)]
     if bias is not None:
         terms.append(bias[:, None, None].expand_as(terms[0]))
