@@ -13,6 +13,7 @@ from genverify.checks.formula_call import Call, Unreadable, call, layout_of, wit
 from genverify.checks.formula_identity import identify, identity_of
 from genverify.checks.formula_measured import measured_gradients
 from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
+from genverify.errors import SubjectRaised
 from genverify.numerics.rounding import Allowance, allowance, gradient_allowance, unit_roundoff
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
@@ -22,9 +23,11 @@ from genverify.subjects.formula_shapes import arrangement
 from genverify.subjects.specification import Dialect
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
 
-__all__ = ["gradient"]
+__all__ = ["gradient", "no_number"]
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+# Half the digits of float32: beside a point, and still at it for anything smooth.
+_STEP = math.sqrt(torch.finfo(torch.float32).eps)
 
 
 def _claimed(subject: Formula) -> str | None:
@@ -50,6 +53,10 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
         made = call(subject, case, gradients=True)
     except Unreadable as error:
         return inconclusive(str(error))
+    except SubjectRaised as raised:
+        if "numpy" not in str(raised):
+            raise
+        return not_applicable(f"the subject leaves torch for NumPy, which carries no gradient: {raised}")
     leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
     if not leaves:
         return not_applicable("no argument of the subject is differentiable")
@@ -68,11 +75,85 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
             judged += _one_output(subject, case, made, found.accepted, index, leaves)
     wrong = next((one for one in judged if one.outcome == "FAIL"), None)
     if wrong is not None:
-        return wrong
+        return _with_kink(subject, case, found.accepted, wrong)
     good = [one for one in judged if one.outcome == "PASS"]
     if not good:
         return inconclusive("the gradient overflows or is not determined there")
     return max(good, key=lambda one: one.evidence.ratio)
+
+
+def _with_kink(subject: Formula, case: Case, dialects: tuple[Dialect, ...], wrong: Judgement) -> Judgement:
+    """Says it when the gradient is right on both sides of the point: it is the code that has a kink there."""
+    for side in (1.0, -1.0):
+        moved = {
+            name: value + side * _STEP * (1.0 + value.abs()) if _moves(subject, name, value) else value
+            for name, value in case.values.items()
+        }
+        beside = replace(case, values=moved)
+        try:
+            made = call(subject, beside, gradients=True)
+        except (Unreadable, SubjectRaised):
+            return wrong
+        leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
+        for index in range(len(made.outputs)):
+            if any(one.outcome == "FAIL" for one in _one_output(subject, beside, made, dialects, index, leaves)):
+                return wrong
+    message = f"{wrong.evidence.message}; beside this point it is right: abs, clamp, max or where have a kink at it"
+    return replace(wrong, evidence=replace(wrong.evidence, message=f"{message}, {subject.like} has none"))
+
+
+def _moves(subject: Formula, name: str, value: object) -> bool:
+    assert subject.match is not None
+    bound = next((one for one in subject.match.bound if one.argument.name == name), None)
+    return (
+        isinstance(value, torch.Tensor) and value.is_floating_point()
+        and bound is not None and bound.argument.differentiable and bound.form.domain.tangent is None
+    )  # fmt: skip
+
+
+def no_number(subject: Formula, case: Case, dialect: Dialect) -> Judgement | None:
+    """A FAIL where the gradient is NaN or infinite and the formula's is a number that counts; else None.
+
+    Where the formula's is lost in rounding against one, as in the tails of a sigmoid, 1/(1 + e⁻ˣ) may do as it likes.
+    """
+    if _claimed(subject) is not None:
+        return None
+    try:
+        made = call(subject, case, gradients=True)
+    except (Unreadable, SubjectRaised):
+        return None  # what it raises is said by formula.gradient
+    leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
+    for index, out in enumerate(made.outputs):
+        if not out.requires_grad or not leaves:
+            continue
+        with subject_code():
+            grads = torch.autograd.grad(out.sum(), list(leaves.values()), retain_graph=True, allow_unused=True)
+        for name, grad in zip(leaves, grads, strict=True):
+            if grad is not None and not bool(torch.isfinite(grad).all()):
+                return _lost(subject, case, made, dialect, index, name, grad)
+    return None
+
+
+def _lost(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, grad: torch.Tensor
+) -> Judgement | None:
+    assert subject.specification is not None
+    terms, values, names = oracle_of(subject, case, made, dialect, output=index, gradient=True)
+    out, got = made.outputs[index], _in_the_formulas_shape(subject, case, name, grad)
+    with torch.no_grad():
+        shape = tuple(torch.broadcast_tensors(*terms(*values))[0].shape)
+    weight = fitted(subject, case, dialect, index, torch.ones(out.shape, dtype=torch.float64), shape)
+    if weight is None:
+        return None
+    bound = _quick(terms, values, names.index(name), weight, made.dtype, subject.specification.operations)
+    if bound is None:
+        return None
+    at = ~torch.isfinite(got) & bound.examined & (bound.value.abs() > unit_roundoff(made.dtype))
+    if not bool(at.any()):
+        return None
+    judged = _judge(subject, case, made, bound, name, got)
+    message = f"{judged.evidence.message}: 0 · ∞ on the way back, behind a torch.where or a clamp perhaps"
+    return replace(judged, evidence=replace(judged.evidence, message=message))
 
 
 def _one_output(

@@ -12,6 +12,7 @@ from genverify.checks.formula_call import Call, Unreadable, call, layout_of
 from genverify.checks.formula_comparison import Compared, compare, expected
 from genverify.checks.formula_draws import Reading, readings
 from genverify.checks.formula_explanation import explain
+from genverify.checks.formula_leftover import ask_about_leftovers, silent
 from genverify.checks.formula_oracle import fitted
 from genverify.errors import SubjectRaised
 from genverify.subjects.case import Case
@@ -54,7 +55,11 @@ class Identity:
 
 
 def identify(subject: Formula) -> Identity:
-    """How the subject writes the formula under its own defaults; found once, for every combination of its options."""
+    """How the subject writes the formula under its own defaults; found once, for every combination of its options.
+
+    Raises:
+        UsageError: A number of the subject's seems to be an argument of the formula under a name of its own.
+    """
     if "identities" not in subject.memory:
         subject.memory["identities"] = [
             _identify(subject, combination) for combination in range(len(subject.combinations()))
@@ -91,11 +96,13 @@ def _identify(subject: Formula, combination: int) -> Identity:
             layout=layout, dtype=dtype, accuracy=accuracy, accepted=accepted, recognised=None, nearest=accepted[0],
             notes=notes, unread=unread,
         )  # fmt: skip
+    ask_about_leftovers(subject, lambda one: bool(_identify(one, combination).accepted))
     recognised = next(iter(fitting), None)
     nearest = _nearest(subject, calls, dialects)
     return Identity(
         layout=layout, dtype=dtype, accuracy=accuracy if fitting else None, accepted=(), recognised=recognised,
-        nearest=recognised or nearest, explanation=explain(subject, calls, nearest, recognised), notes=notes,
+        nearest=recognised or nearest, explanation=explain(subject, calls, nearest, recognised),
+        notes=notes if recognised else (*notes, *silent(subject)),
         worst=_worst_probe(subject, calls, nearest), unread=unread,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ import torch
 from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, witness
 from genverify.checks.formula_comparison import Compared, compare
+from genverify.checks.formula_gradient import no_number
 from genverify.checks.formula_identity import identify, identity_of
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
@@ -91,7 +92,8 @@ def _message(subject: Formula, dialect: str, best: Compared, explanation: str) -
 
 @check(
     "formula.extremes",
-    statement="the value is finite wherever the formula's is, up to the extremes of the domain",
+    statement="the value (where the formula claims so, the gradient, too) is finite wherever the formula's is, up to "
+    "the extremes of the domain",
     source="the formula's own; see `genverify explain`",
     before=identify,
     requires=_approximates,
@@ -109,7 +111,9 @@ def extremes(subject: Formula, case: Case, run: Run) -> Judgement:
     _, best = _closest(subject, case, made, found.accepted, found.accuracy)
     unit = _name(found.accuracy or made.dtype)
     if best.agrees and best.examined:
-        return passed(examined=1, observed=best.error, allowed=best.allowed, unit=unit)
+        assert subject.specification is not None
+        lost = no_number(subject, case, found.accepted[0]) if subject.specification.gradient_at_extremes else None
+        return lost or passed(examined=1, observed=best.error, allowed=best.allowed, unit=unit)
     if best.shape_fits and best.examined and not math.isfinite(best.got):
         return failed(
             examined=1, observed=best.error, allowed=best.allowed, unit=unit, witness=witness(subject, case),

@@ -47,7 +47,7 @@ def _elementwise(
             name=f"activation.{name}", statement=statement, source=source, oracle=terms, output="batch event",
             arguments=(_input("batch event", reach), *extra), layouts=(BATCHED, SINGLE, _NUMBER), kinks=kinks,
             dialects=(reduction("event", ("none",)), reduction("batch", ("none",))), derivation=derivation,
-            exact=exact_scalar(form),
+            exact=exact_scalar(form), gradient_at_extremes=True,
         )
     )  # fmt: skip
 
@@ -134,6 +134,7 @@ def _along_classes(
             arguments=(_input("batch class", 2.0),), output="batch class", derivation=derivation,
             dialects=(reduction("class", ("none",)), reduction("batch", ("none",))),
             sizes={"class": (1, 2, 3, 4)}, exact=exact_softmax(log=log), surrogate=slopes,
+            gradient_at_extremes=True,
         )
     )  # fmt: skip
 

@@ -63,6 +63,7 @@ MSE = formula(
             ),
         ),
         layouts=_LAYOUTS,
+        gradient_at_extremes=True,
         derivation="loss.mse.gaussian_nll",
         exact=exact_scalar(oracle.mse),
     )
@@ -96,6 +97,7 @@ def _huber(name: str, statement: str, source: str, first: Option, second: Option
             ),
             oracle=_huber_terms, output="batch event",
             dialects=(*_OVER, Axis(name="scale", options=(first, second))), layouts=_LAYOUTS,
+            gradient_at_extremes=True,
             derivation="loss.huber.one_derivative", exact=_exact_huber,
         )
     )  # fmt: skip
@@ -140,6 +142,7 @@ HINGE = formula(
         ),
         layouts=_LAYOUTS,
         kinks=True,
+        gradient_at_extremes=True,
         derivation="loss.hinge.bounds_errors",
         exact=exact_scalar(oracle.hinge),
     )
@@ -155,6 +158,7 @@ BCE = formula(
         output="batch event",
         dialects=_OVER,
         layouts=_LAYOUTS,
+        gradient_at_extremes=True,
         derivation="loss.bce.two_classes",
         exact=exact_scalar(oracle.bce),
     )
@@ -183,6 +187,7 @@ BCE_WITH_LOGITS = formula(
         output="batch event",
         dialects=_OVER,
         layouts=_LAYOUTS,
+        gradient_at_extremes=True,
         derivation="loss.bce.two_classes",
         exact=exact_scalar(oracle.bce_with_logits),
     )

@@ -60,6 +60,7 @@ CROSS_ENTROPY = formula(
         output="batch class",
         dialects=_OVER,
         sizes=_SIZES,
+        gradient_at_extremes=True,
         derivation="loss.cross_entropy.gradient",
         exact=exact_cross_entropy(lambda rows, target: -rows[target]),
     )
@@ -80,6 +81,7 @@ CROSS_ENTROPY_SOFT_TARGETS = formula(
         output="batch class",
         dialects=_OVER,
         sizes=_SIZES,
+        gradient_at_extremes=True,
         derivation="loss.cross_entropy.at_least_entropy",
         exact=exact_cross_entropy(_dot),
     )
@@ -120,6 +122,7 @@ CROSS_ENTROPY_WEIGHTED = formula(
             ),
         ),
         sizes=_SIZES,
+        gradient_at_extremes=True,
         derivation="loss.cross_entropy_weighted.replicated",
         exact=exact_cross_entropy(_exact_weighted),
     )
@@ -156,6 +159,7 @@ CROSS_ENTROPY_LABEL_SMOOTHING = formula(
         output="batch class",
         dialects=(*_OVER, _SPREAD),
         sizes=_SIZES,
+        gradient_at_extremes=True,
         derivation="loss.label_smoothing.mixture",
         exact=exact_cross_entropy(_exact_smoothed),
     )

@@ -163,6 +163,7 @@ class Specification:
         operations: Roundings on the longest path from an input to an element of the terms.
         surrogate: Like `oracle`, for the gradient, where gradient and value are specified apart (straight-through, …).
         gradient: Whether gradients are claimed at all.
+        gradient_at_extremes: Whether they are claimed to be finite up to the extremes of the domain.
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
         constraints: What must hold between the values of several arguments.
@@ -196,6 +197,7 @@ class Specification:
     operations: int = 32
     surrogate: Callable[..., Any] | None = None
     gradient: bool = True
+    gradient_at_extremes: bool = False
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     constraint: Callable[[Mapping[str, int]], bool] | None = None
     constraints: tuple[Constraint, ...] = ()
