@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import random
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from genverify.adapters.adapter import adapt
@@ -132,8 +134,10 @@ def verify(
     statistical = max(1, sum(one.statistical for _, _, one in plan))
     run = Run(budget=settings, alpha=alpha / statistical, seed=seed)
     verdicts: list[Verdict] = []
+    drawn: dict[int, dict[Any, list[Case]]] = {id(prepared): {} for _, prepared, _ in plan}
     for declared, prepared, one in plan:
-        verdict = _shown(declared, _expect(run_check(prepared, one, run), expected.get(one.name, "")))
+        found = run_check(prepared, one, run, drawn[id(prepared)])
+        verdict = _shown(declared, _expect(found, expected.get(one.name, "")))
         verdicts.append(verdict)
         if progress is not None:
             progress(verdict, len(verdicts), len(plan))
@@ -172,8 +176,16 @@ def _expect(verdict: Verdict, reason: str) -> Verdict:
     return replace(verdict, expected=reason) if verdict.outcome is Outcome.FAIL else verdict
 
 
-def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - any kind of subject
-    """One check on one prepared subject: the verdict over all the cases it examined."""
+def run_check(
+    subject: Any,  # noqa: ANN401 - any kind of subject
+    one: Check,
+    run: Run,
+    drawn: dict[Any, list[Case]] | None = None,
+) -> Verdict:
+    """One check on one prepared subject: the verdict over all the cases it examined.
+
+    Checks that draw alike from what they know of the subject share the cases that are `drawn` under this run.
+    """
     missing = one.requires(subject)
     if missing is not None:
         return _verdict(subject, one, Outcome.NOT_APPLICABLE, Evidence(rung=one.rung, message=missing))
@@ -188,7 +200,10 @@ def run_check(subject: Any, one: Check, run: Run) -> Verdict:  # noqa: ANN401 - 
             strategy = cases_for(subject, run, one.family)
             if one.searched:
                 budget, first = run.budget, fixed_for(subject, run, one.family)
-                found = search(strategy, judge, cases=budget.cases, seed=run.seed, shrinks=budget.shrinks, first=first)
+                found = search(
+                    strategy, judge, cases=budget.cases, seed=run.seed, shrinks=budget.shrinks, first=first,
+                    drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
+                )  # fmt: skip
                 judged, failing = found.judgements, found.failing
             else:
                 cases = fixed_cases(strategy, cases=run.budget.fixed_cases, seed=run.seed)
@@ -248,6 +263,8 @@ def _witness(subject: Any, case: Case) -> dict[str, str]:  # noqa: ANN401
 
 
 def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the global generator is what a subject may draw from
     # torch.manual_seed looks for devices at every call, which costs more than many a case does.
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,11 +51,16 @@ def search(
     seed: int,
     shrinks: int = 400,
     first: Fixed | None = None,
+    drawn: list[Case] | None = None,
 ) -> Found:
     """Judges up to `cases` cases; at the first FAIL (or ERROR) tries up to `shrinks` smaller ones.
 
     What is to be examined `first` counts among the cases, of which at least half are drawn nevertheless.
     Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
+
+    A list `drawn` that is empty gets what was drawn, if nothing failed. One that is not is what the same strategy drew
+    under the same seed for another judge, and it is judged instead: Hypothesis would draw it again. It is drawn anew
+    where one of these cases fails, since a search makes it smaller.
     """
     import hypothesis
     from hypothesis import Phase, Verbosity, settings
@@ -64,8 +70,13 @@ def search(
     found = _examined(first, judge, shrinks)
     if found.failing is not None:
         return found
+    before, fails = _again(drawn or [], judge)
+    found.evaluations += len(before)
+    if before and fails is None:
+        found.judgements += before
+        return found
     cases = max(cases - len(first.cases), cases // 2)
-    limit = 0
+    limit, fresh = 0, []
 
     def attempt(case: Case) -> None:
         nonlocal limit
@@ -75,6 +86,8 @@ def search(
                 return
             raise _Refuted
         found.evaluations += 1
+        if drawn is not None and found.failing is None:
+            fresh.append(copy.deepcopy(case))
         judgement = judge(case)
         if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
             if found.failing is None or found.failing[1].outcome is judgement.outcome:
@@ -96,7 +109,25 @@ def search(
         # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
         if found.failing is None:
             raise
+    # A subject that failed, and did not when it was asked again, has failed.
+    found.failing = found.failing or fails
+    if drawn is not None and found.failing is None:
+        drawn[:] = fresh
     return found
+
+
+def _again(
+    drawn: list[Case], judge: Callable[[Case], Judgement]
+) -> tuple[list[tuple[Case, Judgement]], tuple[Case, Judgement] | None]:
+    """The judgements of cases that were drawn before, and the first that failed."""
+    judged = []
+    for kept in drawn:
+        case = copy.deepcopy(kept)  # each judge has its own, as if it had just been drawn
+        judgement = judge(case)
+        if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
+            return judged, (case, judgement)
+        judged.append((case, judgement))
+    return judged, None
 
 
 def _examined(first: Fixed, judge: Callable[[Case], Judgement], shrinks: int) -> Found:

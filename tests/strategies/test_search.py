@@ -56,6 +56,33 @@ def test_the_same_seed_gives_the_same_cases_and_another_seed_others():
     assert drawn(1) != drawn(2)
 
 
+def test_what_one_search_drew_is_judged_again_by_the_next_and_found_as_if_drawn_anew():
+    drawn = []
+    strategy = st.builds(lambda n: Case(values={"x": torch.tensor([n])}), st.integers(-1000, 1000))
+
+    def spoils(case):
+        case["x"].zero_()
+        return passed(examined=1)
+
+    search(strategy, spoils, cases=30, seed=1, drawn=drawn)
+    assert len(drawn) == 30
+    calm = judged_by(lambda x: False)
+    again, anew = (search(strategy, calm, cases=30, seed=1, drawn=known) for known in (drawn, None))
+    assert [case["x"] for case, _ in again.judgements] == [case["x"] for case, _ in anew.judgements]
+    strict = judged_by(lambda x: int(x) > 41)
+    again, anew = (search(strategy, strict, cases=30, seed=1, drawn=known) for known in (drawn, None))
+    assert again.failing is not None
+    assert anew.failing is not None
+    assert again.failing[0]["x"] == anew.failing[0]["x"] == 42
+
+
+def test_a_failure_among_what_was_drawn_stands_though_it_is_not_met_again():
+    drawn = [Case(values={"x": 7})]
+    found = search(INTEGERS, judged_by(lambda x: x == 7), cases=3, seed=0, shrinks=0, drawn=drawn)
+    assert found.failing is not None
+    assert found.failing[0]["x"] == 7
+
+
 def test_a_subject_that_answers_differently_each_time_keeps_its_witness():
     calls = []
 
