@@ -12,7 +12,7 @@ from genverify.formulas.hyperparameter import hyperparameter
 from genverify.formulas.loss_arguments import class_target, logits, per_class
 from genverify.oracles import loss as oracle
 from genverify.oracles.exact_scalar import WORKING_BITS, exact_cross_entropy
-from genverify.subjects.specification import Axis, Option, Specification
+from genverify.subjects.specification import BATCHED, SINGLE, Axis, Layout, Option, Specification
 
 __all__ = [
     "CROSS_ENTROPY", "CROSS_ENTROPY_LABEL_SMOOTHING", "CROSS_ENTROPY_SOFT_TARGETS", "CROSS_ENTROPY_WEIGHTED",
@@ -27,6 +27,13 @@ _OVER = (reduction("class", ("sum",), _AVERAGED), reduction("batch", ("mean", "s
 _SIZES = {"class": (2, 3, 4)}
 _SOURCE = "Bishop 2006, eq. 4.108"
 _LOGITS = logits("logits", "batch class", 2.0, with_probabilities=True)
+# Code for images, or for sequences, that unpacks the shape of its logits takes no rows; the mean over the batch is then
+# that over all pixels or tokens.
+_INDICES = (
+    BATCHED, SINGLE,
+    Layout(name="a class for each pixel", shapes={"logits": "n class h w", "target": "n h w"}),
+    Layout(name="a class for each token", shapes={"logits": "n t class", "target": "n t"}),
+)  # fmt: skip
 _SPREAD = Axis(
     name="smoothing",
     options=(
@@ -61,6 +68,7 @@ CROSS_ENTROPY = formula(
         dialects=_OVER,
         sizes=_SIZES,
         gradient_at_extremes=True,
+        layouts=_INDICES,
         derivation="loss.cross_entropy.gradient",
         exact=exact_cross_entropy(lambda rows, target: -rows[target]),
     )
@@ -123,6 +131,7 @@ CROSS_ENTROPY_WEIGHTED = formula(
         ),
         sizes=_SIZES,
         gradient_at_extremes=True,
+        layouts=_INDICES,
         derivation="loss.cross_entropy_weighted.replicated",
         exact=exact_cross_entropy(_exact_weighted),
     )
@@ -161,6 +170,7 @@ CROSS_ENTROPY_LABEL_SMOOTHING = formula(
         sizes=_SIZES,
         gradient_at_extremes=True,
         derivation="loss.label_smoothing.mixture",
+        layouts=_INDICES,
         exact=exact_cross_entropy(_exact_smoothed),
     )
 )
@@ -219,6 +229,7 @@ FOCAL_CATEGORICAL = formula(
         dialects=_OVER,
         sizes=_SIZES,
         operations=48,
+        layouts=_INDICES,
         derivation="loss.focal.reduces",
         exact=exact_cross_entropy(_exact_focal),
     )
