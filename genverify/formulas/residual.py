@@ -16,7 +16,7 @@ from genverify.subjects.choices import choice, option
 from genverify.subjects.domains import integer, positive
 from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import any_real, plain
-from genverify.subjects.specification import Argument, Axis, Layout, Option, Specification
+from genverify.subjects.specification import Argument, Axis, Constraint, Layout, Option, Specification
 
 __all__ = ["BASIC_BLOCK", "PREACTIVATION_BLOCK"]
 
@@ -59,7 +59,7 @@ def _arguments(norm1: str, norm2: str) -> tuple[Argument, ...]:
         option("norm_groups", choice(1), 1),
         option("eps", choice(1e-5), 1e-5),
         option("training", choice(True), True),
-        option("always", choice(False), False),
+        option("always", choice(None), None),
         size_argument("in_channels", "in", "cin", "c_in", "inplanes", "in_planes", "in_ch", "channels", "in_dim", "dim",
                       "nf", "n_feats", "num_channels", "ch", "in_c", "filters", "n_channels", "in_filters"),
         size_argument("out_channels", "out", "cout", "c_out", "planes", "out_planes", "out_ch", "out_dim", "out_c",
@@ -70,29 +70,32 @@ def _arguments(norm1: str, norm2: str) -> tuple[Argument, ...]:
 def _settle(sizes: Mapping[str, int], options: Mapping[str, Any]) -> dict[str, int]:
     """Channels that the shortcut can carry, and an image that two pixels are left of."""
     given, strides = options["given"], pair(options.get("stride") or 1)
-    made = "in_channels" in given or "out_channels" in given
-    found = {"kw": sizes["kh"]} if made else {}
-    out = sizes["out"]
-    if made and "out_channels" not in given:
-        out = sizes["in"]
-    elif not made and "shortcut" not in given and "weight2" in given and "stride" not in given:
-        out = sizes["in"]
-    found["out"] = out
-    if made:
-        found["mid"] = out
+    found = dict(_channels(sizes, given, options["held"]))
     for axis, stride in (("height", strides[0]), ("width", strides[1])):
         found[axis] = max(sizes[axis], stride + 1)
     return found
 
 
-def _settle_held(sizes: Mapping[str, int], options: Mapping[str, Any]) -> dict[str, int]:
-    """What a module holds for good keeps its channels."""
-    found = _settle(sizes, options)
-    if "in_channels" not in options["given"] and "out_channels" not in options["given"]:
-        found.pop("out")
-    return found
+def _channels(sizes: Mapping[str, int], given: frozenset[str], held: frozenset[str]) -> Mapping[str, int]:
+    if "in_channels" in given or "out_channels" in given:  # made by a constructor: as many inside as come out
+        out = sizes["out"] if "out_channels" in given else sizes["in"]
+        return {"out": out, "mid": out, "kw": sizes["kh"]}
+    if "weight2" in held:  # what a module has for good
+        return {}
+    if "shortcut" not in given:
+        return {"out": sizes["in"]}
+    return {} if "stride" in given else {"out": 3 - sizes["in"]}  # a projection of 1 or 2 channels to 2 or 1
 
 
+def _carried(values: Mapping[str, Any]) -> bool:
+    """A function is given a projection exactly where shapes change; of a module its layers tell."""
+    if values["always"] is not None or isinstance(values["in_channels"], int):
+        return True
+    changes = values.get("in") != values.get("out") or pair(values.get("stride") or 1) != (1, 1)
+    return changes == (values["shortcut"] is not None)
+
+
+_CARRIED = Constraint(statement="a projection is given exactly where shapes change", holds=_carried)
 _ACTIVATION = Axis(
     name="activation",
     options=tuple(Option(name=name, keywords={"activation": name}) for name in ("relu", "silu", "leaky_relu")),
@@ -143,7 +146,8 @@ def _block(name: str, statement: str, source: str, wiring: Axis, norms: tuple[st
         operations=96,
         measured=True,
         sizes=_SIZES,
-        settle=_settle_held,
+        settle=_settle,
+        constraints=(_CARRIED,),
         anatomy=residual_layers,
         kinks=True,
         derivation="residual_block.identity_path",

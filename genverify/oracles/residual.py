@@ -52,11 +52,11 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding:
     return terms.flatten(0, -2).sum(-1).reshape(terms.shape[:-1])
 
 
-def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, always: bool) -> Tensor:  # noqa: ANN401
+def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, always: bool | None) -> Tensor:  # noqa: ANN401
     """The identity, a projection, or the identity subsampled with channels of zeros around it."""
     (rows, columns), channels = pair(stride), like.shape[1]
     weight = given.get("shortcut")
-    if weight is not None and (always or (rows, columns) != (1, 1) or x.shape[1] != channels):
+    if weight is not None and (always is not False or (rows, columns) != (1, 1) or x.shape[1] != channels):
         return norm(_conv(x, weight, given.get("shortcut_bias"), stride, 0), "shortcut_norm")
     missing = channels - x.shape[1]
     seen = x[:, :, ::rows, ::columns]
@@ -81,7 +81,7 @@ def block(
     training: bool = True,
     activation: str = "relu",
     wiring: str = "post",
-    always: bool = False,
+    always: bool | None = None,
     **given: Any,  # noqa: ANN401 - biases, and weights of the normalisations and of the projection
 ) -> Tensor | tuple[Tensor, ...]:
     """The block, by its wiring; with B the two convolutions, N a normalisation (or none) and S the shortcut.

@@ -149,6 +149,8 @@ def _settled(subject: Any, sizes: dict[str, int], values: Mapping[str, Any]) -> 
     assert specification is not None
     known: dict[str, Any] = {one.name: one.default for one in specification.arguments if one.role is Role.OPTION}
     known["given"] = frozenset(bound.argument.name for bound in subject.match.bound)
+    own = (Place.HELD, Place.KEPT)
+    known["held"] = frozenset(bound.argument.name for bound in subject.match.bound if bound.place in own)
     for bound in subject.match.bound:
         if bound.argument.role is Role.SIZE:
             known[bound.argument.name] = sizes[bound.argument.axes]

@@ -167,9 +167,9 @@ class Specification:
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
         constraints: What must hold between the values of several arguments.
-        settle: (Axis sizes as drawn, options and sizes that the subject is given, by name, and under ``given`` the
-            names of all its arguments) → the sizes that are legal with these: channels for a number of groups, an
-            image that is not smaller than the kernel.
+        settle: (Axis sizes as drawn, options and sizes that the subject is given, by name, under ``given`` the names of
+            all its arguments and under ``held`` of those that it has for good) → the sizes that are legal with these:
+            channels for a number of groups, an image that is not smaller than the kernel.
         anatomy: (Module, whether it trains) → argument to the dotted path of the tensor that stands for it, or to its
             value: for blocks that are made of layers, whose names say nothing.
         modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
