@@ -76,8 +76,10 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
             continue
         value = case[bound.argument.name]
         if isinstance(value, Tensor):
-            value = value.detach().clone().requires_grad_(gradients and value.is_floating_point())
-            leaves[bound.argument.name] = value
+            moves = value.is_floating_point() and bound.argument.differentiable
+            value = value.detach().clone().requires_grad_(gradients and moves)
+            if moves or not gradients:
+                leaves[bound.argument.name] = value
         elif bound.form.name == "sample_shape":
             value = tuple(value)
         if bound.keyword:

@@ -125,7 +125,9 @@ def judge_functions(subject: Sampler, case: Case, run: Run, claimed: JointLaw, t
         return torch.cat([angle.cos(), angle.sin()])
 
     numbers = sum(draw.value.numel() for draw in tape.draws)
-    if not tape.uncontrolled and 0 < numbers <= _INTEGRABLE:
+    counted = all(draw.law == "bernoulli" for draw in tape.draws)
+    few = 2**numbers <= run.budget.evaluations if counted else numbers <= _INTEGRABLE
+    if not tape.uncontrolled and 0 < numbers and few:
         found = expectation(functions, max_evaluations=run.budget.evaluations)
         if found.converged and found.confidence is None:
             return _compare_waves(found, target, call(subject, case).output.dtype)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
+import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +20,7 @@ from genverify.subjects.parametrisation import any_real, plain, positive_scale, 
 from genverify.subjects.sampler import JointLaw, NamedLaw, Sampler
 from genverify.subjects.specification import Argument, Form, Layout, Role, Specification
 
-__all__ = ["all_laws", "find_law", "introduce"]
+__all__ = ["all_laws", "find_law", "introduce", "names_law"]
 
 _BATCHED = Layout(name="batched")
 _SINGLE = Layout(name="one row of parameters", drop=("batch",))
@@ -282,8 +285,17 @@ def _further() -> list[NamedLaw]:
 _REGISTRY = {one.specification.name: one for one in _made()}
 
 
+def names_law(law: NamedLaw) -> NamedLaw:
+    """Registers a law that a topic of its own names, as ``initialization.xavier_normal``."""
+    _REGISTRY[law.specification.name] = law
+    return law
+
+
 def all_laws() -> dict[str, NamedLaw]:
     """Every named law."""
+    package = importlib.import_module("genverify.formulas")
+    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
+        importlib.import_module(module.name)
     return dict(sorted(_REGISTRY.items()))
 
 
@@ -293,6 +305,9 @@ def find_law(name: str) -> NamedLaw:
     Raises:
         UsageError: There is no such law.
     """
+    topic = f"genverify.formulas.{name.partition('.')[0]}"
+    if name and importlib.util.find_spec(topic) is not None:
+        importlib.import_module(topic)
     if name not in _REGISTRY:
         raise UsageError(
             given=f"law {name!r}" if name else "a Sampler without law=",

@@ -20,7 +20,7 @@ def test_the_moments_of_a_law_are_those_of_its_characteristic_function(name):
     given = {}
     for argument in law.specification.arguments:
         if argument.name != "n":
-            shape = (2,) if argument.name != "covariance" else (2, 2)
+            shape = ((2,) if argument.name != "covariance" else (2, 2)) if argument.axes else ()
             count = int(torch.Size(shape).numel())
             domain = argument.forms[0].domain
             raw = domain.low + (domain.high - domain.low) * torch.linspace(0.3, 0.6, count, dtype=DOUBLE)
@@ -28,8 +28,8 @@ def test_the_moments_of_a_law_are_those_of_its_characteristic_function(name):
     joint = law.specification.oracle(**given)
     # Central differences: (φ(h) - φ(-h)) / 2ih = E x + O(h²), and (φ(h) - 2 + φ(-h)) / -h² = E x² + O(h²).
     h = 1e-3
-    for j in range(2):
-        w = torch.zeros(2, 2, dtype=DOUBLE)
+    for j in range(min(2, len(joint.mean))):
+        w = torch.zeros(2, len(joint.mean), dtype=DOUBLE)
         w[0, j], w[1, j] = h, -h
         plus, minus = joint.characteristic(w)
         mean, second = float((plus - minus).imag / (2 * h)), float((2 - plus - minus).real / h**2)
