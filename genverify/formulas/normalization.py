@@ -33,7 +33,7 @@ __all__ = [
     "epsilon_of", "epsilons",
 ]  # fmt: skip
 
-INPUT = ("input", "inputs", "X", "h", "z", "a", "hidden_states", "hidden", "img", "feats", "features", "inp", "data")
+INPUT = ("input", "inputs", "X", "h", "z", "a", "hidden_states", "hidden", "img", "feats", "inp", "data")
 SCALE = ("gamma", "scale", "w", "g", "a_2", "alpha", "gain", "gammas", "weights", "norm.weight", "ln.weight")
 SHIFT = ("beta", "shift", "b", "b_2", "offset", "betas", "norm.bias", "ln.bias")
 EPS = hyperparameter("eps", "epsilon", "e", "variance_epsilon", "layer_norm_eps", "norm_eps", "ε",

@@ -179,9 +179,10 @@ BATCH_NORM_INFERENCE = formula(
         source="Ioffe & Szegedy 2015, algorithm 2",
         arguments=(
             any_real("x", "batch channel height width", *INPUT),
-            any_real("mean", "channel", "running_mean", "moving_mean", "mu", "m", "rm"),
+            any_real("mean", "channel", "running_mean", "moving_mean", "mu", "m", "rm",
+                     differentiable=False),
             plain("variance", "channel", _POSITIVE, ("running_var", "var", "moving_var", "sigma2", "v", "rv",
-                  "running_variance", "moving_variance")),
+                  "running_variance", "moving_variance"), differentiable=False),
             any_real("weight", "channel", *SCALE, default=None),
             any_real("bias", "channel", *SHIFT, default=None),
             EPS,
