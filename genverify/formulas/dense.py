@@ -89,7 +89,7 @@ SOFTMAX_CLASSIFIER = formula(
         dialects=(_YIELDS,),
         layouts=_layouts(weight="in out"),
         sizes=_SIZES,
-        operations=64,
+        measured=True,
         derivation="dense_layer.weight_gradient",
     )
 )
@@ -146,8 +146,8 @@ MLP = formula(
         dialects=(_ACTIVATION, _LAST),
         layouts=_layouts(weight1="in hidden", weight2="hidden out"),
         sizes=_SIZES,
-        operations=96,
         kinks=True,
+        measured=True,
         anatomy=_two_layers,
         derivation="dense_layer.weight_gradient",
     )

@@ -59,7 +59,7 @@ def _arguments(norm1: str, norm2: str) -> tuple[Argument, ...]:
         option("norm_groups", choice(1), 1),
         option("eps", choice(1e-5), 1e-5),
         option("training", choice(True), True),
-        option("always", choice(None), None),
+        option("projects", choice(None), None),
         size_argument("in_channels", "in", "cin", "c_in", "inplanes", "in_planes", "in_ch", "channels", "in_dim", "dim",
                       "nf", "n_feats", "num_channels", "ch", "in_c", "filters", "n_channels", "in_filters"),
         size_argument("out_channels", "out", "cout", "c_out", "planes", "out_planes", "out_ch", "out_dim", "out_c",
@@ -89,7 +89,7 @@ def _channels(sizes: Mapping[str, int], given: frozenset[str], held: frozenset[s
 
 def _carried(values: Mapping[str, Any]) -> bool:
     """A function is given a projection exactly where shapes change; of a module its layers tell."""
-    if values["always"] is not None or isinstance(values["in_channels"], int):
+    if values["projects"] is not None or isinstance(values["in_channels"], int):
         return True
     changes = values.get("in") != values.get("out") or pair(values.get("stride") or 1) != (1, 1)
     return changes == (values["shortcut"] is not None)

@@ -53,7 +53,7 @@ def residual_layers(module: nn.Module, training: bool) -> Mapping[str, Any]:
     found["padding"], found["padding2"] = first.padding, second.padding
     found["training"] = training
     # A projection that is there although the identity would do; elsewhere it is used where shapes differ.
-    found["always"] = bool(side) and first.in_channels == second.out_channels and set(found["stride"]) == {1}
+    found["projects"] = bool(side) and first.in_channels == second.out_channels and set(found["stride"]) == {1}
     return found
 
 

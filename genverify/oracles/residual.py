@@ -52,11 +52,11 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding:
     return terms.flatten(0, -2).sum(-1).reshape(terms.shape[:-1])
 
 
-def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, always: bool | None) -> Tensor:  # noqa: ANN401
+def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm: Any, projects: bool | None) -> Tensor:  # noqa: ANN401
     """The identity, a projection, or the identity subsampled with channels of zeros around it."""
     (rows, columns), channels = pair(stride), like.shape[1]
     weight = given.get("shortcut")
-    if weight is not None and (always is not False or (rows, columns) != (1, 1) or x.shape[1] != channels):
+    if weight is not None and (projects is not False or (rows, columns) != (1, 1) or x.shape[1] != channels):
         return norm(_conv(x, weight, given.get("shortcut_bias"), stride, 0), "shortcut_norm")
     missing = channels - x.shape[1]
     seen = x[:, :, ::rows, ::columns]
@@ -81,7 +81,7 @@ def block(
     training: bool = True,
     activation: str = "relu",
     wiring: str = "post",
-    always: bool | None = None,
+    projects: bool | None = None,
     **given: Any,  # noqa: ANN401 - biases, and weights of the normalisations and of the projection
 ) -> Tensor | tuple[Tensor, ...]:
     """The block, by its wiring; with B the two convolutions, N a normalisation (or none) and S the shortcut.
@@ -105,16 +105,16 @@ def block(
         hidden = normal(_conv(entered, weight1, given.get("bias1"), first, padding), "norm2")
         branch = _conv(sigma(hidden), weight2, given.get("bias2"), second, padding2)
         # The activated input is what a projection may take; an identity is of the input itself.
-        changes = always or pair(stride) != (1, 1) or x.shape[1] != branch.shape[1]
+        changes = projects or pair(stride) != (1, 1) or x.shape[1] != branch.shape[1]
         source = entered if wiring == "pre_shared" and changes else x
-        skip = _shortcut(source, branch, stride, given, normal, always)
+        skip = _shortcut(source, branch, stride, given, normal, projects)
         return (torch.zeros_like(branch), branch) if wiring == "pre_lost" else (skip, branch)
     hidden = normal(_conv(x, weight1, given.get("bias1"), first, padding), "norm1")
     hidden = hidden if wiring == "bare" else sigma(hidden)
     branch = normal(_conv(hidden, weight2, given.get("bias2"), second, padding2), "norm2")
     if wiring == "lost":
         return sigma(branch)
-    skip = _shortcut(x, branch, stride, given, normal, always)
+    skip = _shortcut(x, branch, stride, given, normal, projects)
     if wiring == "late":
         return skip, sigma(branch)
     if wiring == "open":
