@@ -284,7 +284,8 @@ class RuleLaw:
                     if shared
                     else dialect
                 )
-        if first is not None and explain:
+        moves = bool((trajectory.observed[1:] != trajectory.observed[:-1]).any())
+        if first is not None and explain and moves:  # who stands still gives no hint why
             from genverify.formulas.optimizer_slips import slips
 
             own = self._own

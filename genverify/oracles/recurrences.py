@@ -7,6 +7,7 @@ have cases (Piecewise), and sums over whole parameters (`genverify.oracles.recur
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genverify.oracles.recurrences_compiled import compiled, symbol, symbols
+from genverify.oracles.recurrences_compiled import compiled, names_in, symbol, symbols
 from genverify.oracles.recurrences_reductions import Layout
 from genverify.oracles.recurrences_unrolled import Unrolling
 from genverify.oracles.running_error import Ball
@@ -42,14 +43,14 @@ class Recurrence:
     lines: tuple[tuple[str, sympy.Expr], ...]
     initial: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def buffers(self) -> tuple[str, ...]:
         """What is carried from step to step besides θ: assigned names that are read before they are assigned."""
         early: dict[str, None] = {}
         written: set[str] = set()
         names = {name for name, _ in self.lines}
         for name, expression in self.lines:
-            for one in sorted(str(s) for s in expression.free_symbols):
+            for one in names_in(expression):
                 if one in names and one not in written and one != "theta":
                     early[one] = None
             written.add(name)

@@ -12,7 +12,7 @@ from genverify.oracles.running_error import running_error_arithmetic
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["compiled", "evaluated", "held_in_float32", "ready", "symbol", "symbols"]
+__all__ = ["compiled", "evaluated", "held_in_float32", "names_in", "ready", "symbol", "symbols"]
 
 
 def symbol(name: str) -> sympy.Symbol:
@@ -45,12 +45,18 @@ def evaluated(expression: sympy.Expr, values: Mapping[str, Any]) -> Any:  # noqa
 
 
 @functools.lru_cache(maxsize=4096)
+def names_in(expression: sympy.Expr) -> tuple[str, ...]:
+    """The names of the expression's symbols, in order; SymPy spells them anew each time that it is asked."""
+    return tuple(sorted(str(one) for one in expression.free_symbols))
+
+
+@functools.lru_cache(maxsize=4096)
 def compiled(expression: sympy.Expr, arithmetic: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The expression as a function of the names that follow it, in the arithmetic ``balls`` or ``mpmath``."""
     import sympy
 
     plain = ready(expression)
-    arguments = tuple(sorted(str(one) for one in plain.free_symbols))
+    arguments = names_in(plain)
     function = sympy.lambdify([symbol(name) for name in arguments], plain, modules=[_namespace(arithmetic)])
     return function, arguments
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genverify.oracles.recurrences_compiled import compiled, evaluated, ready, symbol
+from genverify.oracles.recurrences_compiled import compiled, evaluated, names_in, ready, symbol
+from genverify.oracles.recurrences_linear import linear_parts, run_linear
 from genverify.oracles.running_error import Ball
 
 if TYPE_CHECKING:
@@ -63,18 +64,22 @@ class Unrolling:
             return _shifted(self._value(program.last[buffer]), self.starts[buffer])
         if name in program.final:
             buffer = program.final[name]
-            return self._unrolled(program.past(buffer), program.recursion(buffer), self.starts[buffer])
+            return self._unrolled(*program.recursions[buffer], self.starts[buffer])
         return self._evaluated(program.expressions[name])
 
     def _evaluated(self, expression: sympy.Expr) -> Any:  # noqa: ANN401
-        reads = {str(one) for one in expression.free_symbols}
-        return evaluated(expression, {one: self._value(one) for one in reads})
+        return evaluated(expression, {one: self._value(one) for one in names_in(expression)})
 
     def _unrolled(self, own: str, expression: sympy.Expr, start: Ball) -> Ball:
         """The buffer after each step; what does not depend on it is evaluated for all steps beforehand."""
         skeleton, parts = _separated(expression, own)
+        wholes = {part: self._evaluated(whole) for part, whole in parts}
+        linear = linear_parts(skeleton, own)
+        if linear is not None and all(one is None or isinstance(wholes.get(str(one)), Ball) for one in linear):
+            factor, term = (None if one is None else wholes[str(one)] for one in linear)
+            return run_linear(factor, term, start, self.length, self.present)
         function, arguments = compiled(skeleton, "balls")
-        rows = {part: _rows(self._evaluated(whole), self.length) for part, whole in parts}
+        rows = {part: _rows(whole, self.length) for part, whole in wholes.items()}
         current, values, radii = start, [], []
         for k in range(self.length):
             new = function(*[current if one == own else rows[one][k] for one in arguments])
@@ -106,13 +111,13 @@ class _Named:
     final: Mapping[str, str]
     before: Mapping[str, str]
 
-    def past(self, buffer: str) -> str:
-        """The name of the buffer as it was before the step."""
-        return next(name for name, one in self.before.items() if one == buffer)
-
-    def recursion(self, buffer: str) -> sympy.Expr:
-        """The buffer's last line, with the lines through which it depends on its own past written out."""
-        return self._written_out(self.expressions[self.last[buffer]], symbol(self.past(buffer)))
+    @functools.cached_property
+    def recursions(self) -> Mapping[str, tuple[str, sympy.Expr]]:
+        """Buffer → (its name as it was before the step, its last line with all that depends on that written out)."""
+        return {
+            buffer: (past, self._written_out(self.expressions[self.last[buffer]], symbol(past)))
+            for past, buffer in self.before.items()
+        }
 
     def _written_out(self, expression: sympy.Expr, past: sympy.Symbol) -> sympy.Expr:
         swap: Any = {}
@@ -160,7 +165,7 @@ def _closure(lines: Lines, starts: Mapping[str, sympy.Expr | None], buffer: str)
         if k in found:
             continue
         found.add(k)
-        for read in {str(one) for one in lines[k][1].free_symbols} & set(names):
+        for read in set(names_in(lines[k][1])) & set(names):
             above = [j for j in range(k) if names[j] == read]
             if above:
                 waiting.append(above[-1])

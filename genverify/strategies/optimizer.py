@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,6 +32,7 @@ _SIZES = tuple(
 # Entries of one gradient relative to each other.
 _PROFILES = ((1.0, 1.0, 1.0, 1.0), (1.0, -0.5, 2.0, 0.75), (1.0, 1e-8, -3.0, 1e-4), (1.0, 0.0, -1.0, 1e3))
 _STARTS = ((0.0, 0.0), (1.0, 0.0), (1.0, -2.0), (0.5, 100.0))
+_BEGINNINGS = tuple((start, by_columns) for by_columns in (False, True) for start in _STARTS)
 _PATTERNS = ("free", "constant", "alternating", "shrinking", "burst", "sparse", "growing")
 _SHAPES_OF = {"matrices": ((2, 2), (1, 2), (3, 1), (2, 3), (3, 2)), "sparse": ((3,), (2, 2), (4, 1))}
 _SHORT = 5
@@ -41,33 +46,74 @@ _PARTITIONS = {
 }
 
 
-def _factors(pattern: str, steps: int, rate: float) -> Tensor:
+# One draw says what a parameter's gradients do, since every draw costs: pattern, rate of growth, size.
+_COLUMNS = tuple(
+    (pattern, rate, size)
+    for size in _SIZES
+    for pattern in _PATTERNS
+    for rate in ((0.5, 0.9) if pattern in ("shrinking", "growing") else (0.5,))
+)
+# What a free stream is multiplied by at steps 2, 3 and 4.
+_TURNS = tuple(itertools.product((1.0, -1.0, 0.25, 0.0, 3.0), repeat=3))
+
+
+_TABLES: dict[str, tuple[Any, ...]] = {
+    "column": _COLUMNS,
+    "turns": _TURNS,
+    "profile": _PROFILES,
+    "beginning": _BEGINNINGS,
+    "dtype": (torch.float64, torch.float64, torch.float32),
+    "rate": (1.0, 1.0, 1.0, 0.5, 0.1, 2.0),
+    "rarely": (False, False, False, True),
+    "more rarely": (*[False] * 7, True),
+    "half of the time": (False, True),
+}
+
+
+@functools.cache
+def _one_of(table: str) -> SearchStrategy[Any]:
+    """A row of that table; a strategy that is kept, since Hypothesis looks through each new one."""
+    from hypothesis import strategies as st
+
+    return st.sampled_from(_TABLES[table])
+
+
+@functools.cache
+def _some_shapes(wants: str, fewest: int, entries: int) -> SearchStrategy[list[tuple[int, ...]]]:
+    from hypothesis import strategies as st
+
+    allowed = [shape for shape in _SHAPES_OF.get(wants, SHAPES) if math.prod(shape) >= entries]
+    return st.lists(st.sampled_from(allowed), min_size=fewest, max_size=3)
+
+
+@functools.cache
+def _whole(least: int, most: int) -> SearchStrategy[int]:
+    from hypothesis import strategies as st
+
+    return st.integers(least, most)
+
+
+def _factors(pattern: str, steps: int, rate: float, turns: tuple[float, ...]) -> list[float]:
     """How large the gradient is at each step, relative to its base."""
-    k = torch.arange(steps, dtype=torch.float64)
     return {
-        "free": torch.ones(steps, dtype=torch.float64),
-        "constant": torch.ones(steps, dtype=torch.float64),
-        "alternating": (-1.0) ** k,
-        "shrinking": (rate**k).clamp_min(1e-20),
-        "burst": torch.where(k == 0, 1.0, 1e-2),
-        "sparse": (k % 3 == 0).to(torch.float64),
-        "growing": ((1.0 / rate) ** k).clamp_max(1e6),
-    }[pattern]
+        "free": lambda: list(itertools.accumulate((*turns[: steps - 1], *[1.0] * (steps - 4)), mul, initial=1.0)),
+        "constant": lambda: [1.0] * steps,
+        "alternating": lambda: [(-1.0) ** k for k in range(steps)],
+        "shrinking": lambda: [max(rate**k, 1e-20) for k in range(steps)],
+        "burst": lambda: [1.0, *[1e-2] * (steps - 1)],
+        "sparse": lambda: [float(k % 3 == 0) for k in range(steps)],
+        "growing": lambda: [rate ** -min(k, 200) if rate ** -min(k, 200) < 1e6 else 1e6 for k in range(steps)],
+    }[pattern]()
 
 
 def _gradients(draw: DrawFn, shape: tuple[int, ...], steps: int, dtype: torch.dtype) -> Tensor:
-    from hypothesis import strategies as st
-
-    numel = torch.Size(shape).numel()
-    pattern = draw(st.sampled_from(_PATTERNS))
-    profile = draw(st.sampled_from(_PROFILES)) if numel > 1 else (1.0,)
-    base = draw(st.sampled_from(_SIZES)) * torch.tensor(profile, dtype=torch.float64).repeat(2)[:numel]
-    rate = draw(st.sampled_from((0.5, 0.9))) if pattern in ("shrinking", "growing") else 0.5
-    stream = _factors(pattern, steps, rate)[:, None] * base
-    if pattern == "free":
-        for k in range(1, min(steps, 4)):
-            stream[k:] *= draw(st.sampled_from((1.0, -1.0, 0.25, 0.0, 3.0)))
-    return stream.clamp(-1e9, 1e9).reshape(steps, *shape).to(dtype)
+    numel = math.prod(shape)
+    pattern, rate, size = draw(_one_of("column"))
+    profile = draw(_one_of("profile")) if numel > 1 else (1.0,)
+    turns = draw(_one_of("turns")) if pattern == "free" and steps > 1 else ()
+    factors = _factors(pattern, steps, rate, turns)
+    rows = [[min(max(k * size * one, -1e9), 1e9) for one in (*profile, *profile)[:numel]] for k in factors]
+    return torch.tensor(rows, dtype=dtype).reshape(steps, *shape)
 
 
 def _options(draw: DrawFn, subject: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -76,7 +122,7 @@ def _options(draw: DrawFn, subject: Any) -> dict[str, Any]:  # noqa: ANN401
 
     found: dict[str, Any] = {}
     trials = {name: values for name, values in subject.law.trials.items() if len(values) > 1}
-    if not trials or not draw(st.booleans()):
+    if not trials or not draw(_one_of("half of the time")):
         return found
     for name in draw(st.lists(st.sampled_from(sorted(trials)), max_size=3, unique=True)):
         found[name] = draw(st.sampled_from(trials[name][1:]))
@@ -96,20 +142,16 @@ def _case(
     gaps: bool = False,
 ) -> Case:
     """A case with at least so many parameters, entries in each, and steps."""
-    from hypothesis import strategies as st
-
-    dtype = draw(st.sampled_from((torch.float64, torch.float64, torch.float32)))
-    wants = subject.law.wants
-    allowed = [shape for shape in _SHAPES_OF.get(wants, SHAPES) if torch.Size(shape).numel() >= entries]
-    shapes = draw(st.lists(st.sampled_from(allowed), min_size=parameters, max_size=3))
+    dtype, wants = draw(_one_of("dtype")), subject.law.wants
+    shapes = draw(_some_shapes(wants, parameters, entries))
     # An empty parameter has neither a norm nor a mean that a rule could heed.
-    if parameters > 1 and not wants and getattr(subject.law, "elementwise", True) and draw(st.integers(0, 5)) == 5:
+    if parameters > 1 and not wants and getattr(subject.law, "elementwise", True) and draw(_one_of("rarely")):
         shapes.append((0,))  # nothing to move, and nothing to stumble over
-    length = draw(st.integers(steps, min(_SHORT, longest)))
-    if longest > _SHORT and draw(st.integers(0, 7)) == 7:  # one in eight is long: buffers need time to settle
-        length = draw(st.sampled_from((20, longest)))
+    length = draw(_whole(steps, min(_SHORT, longest)))
+    if longest > _SHORT and draw(_one_of("more rarely")):  # one in eight is long: buffers need time to settle
+        length = longest if draw(_one_of("half of the time")) else 20
     plain = not gaps and subject.law.partition == "entries"
-    mixed = parameters > 1 and plain and not wants and draw(st.integers(0, 3)) == 3
+    mixed = parameters > 1 and plain and not wants and draw(_one_of("rarely"))
     return _filled(draw, subject, dtype, shapes, length, gaps, mixed)
 
 
@@ -122,17 +164,15 @@ def _filled(
     gaps: bool,
     mixed: bool,
 ) -> Case:
-    from hypothesis import strategies as st
-
     parameters, gradients, present = [], [], []
     for index, shape in enumerate(shapes):
-        numel = torch.Size(shape).numel()
+        numel = math.prod(shape)
         if mixed and index == 1:  # judged as the narrower of the two
             dtype = torch.float32 if dtype is torch.float64 else torch.float64
-        start = draw(st.sampled_from(_STARTS))
-        values = torch.tensor(start, dtype=dtype).repeat(numel)[:numel].reshape(shape)
+        start, by_columns = draw(_one_of("beginning"))
+        values = torch.tensor([start[i % 2] for i in range(numel)], dtype=dtype).reshape(shape)
         # A vector of all parameters is a view of each, which torch.optim.LBFGS takes of contiguous ones only.
-        if len(shape) == 2 and subject.law.partition != "everything" and draw(st.booleans()):
+        if by_columns and len(shape) == 2 and subject.law.partition != "everything":
             values = values.mT.contiguous().mT  # the same numbers, laid out by columns
         parameters.append(values)
         gradients.append(_gradients(draw, shape, steps, dtype))
@@ -141,14 +181,14 @@ def _filled(
         return _rows(draw, subject, parameters, gradients, gaps)
     if gaps:
         for k in range(1, min(steps, 4)):
-            present[0][k] = draw(st.booleans())
+            present[0][k] = draw(_one_of("half of the time"))
         present[0][0 if bool(present[0].all()) else steps - 1] = False
     values_of: dict[str, Any] = {"parameters": parameters, "gradients": gradients}
     if gaps:
         values_of["present"] = present
-    elif "rate" in subject.convention.capabilities and steps > 1 and draw(st.integers(0, 3)) == 3:
+    elif "rate" in subject.convention.capabilities and steps > 1 and (rate := draw(_one_of("rate"))) != 1:
         rates = torch.ones(steps, dtype=torch.float64)
-        rates[steps // 2 :] = draw(st.sampled_from((0.5, 0.1, 2.0)))
+        rates[steps // 2 :] = rate
         values_of["rates"] = rates
     values_of["options"] = _options(draw, subject)
     return Case(values=values_of)
@@ -162,13 +202,12 @@ def _rows(
     gaps: bool,
 ) -> Case:
     """A case whose gradients are sparse: at each step some rows of each parameter have one."""
-    from hypothesis import strategies as st
-
     present = []
     for parameter, gradient in zip(parameters, gradients, strict=True):
         rows = torch.ones(len(gradient), len(parameter), dtype=torch.bool)
         for k in range(min(len(gradient), 4)):
-            rows[k, draw(st.integers(0, len(parameter) - 1))] = not (gaps or draw(st.booleans()))
+            row = draw(_whole(0, len(parameter) - 1))
+            rows[k, row] = not (gaps or draw(_one_of("half of the time")))
         rows[4:, :] = (torch.arange(len(gradient))[4:, None] + torch.arange(len(parameter))) % 3 != 0
         present.append(rows)
     values: dict[str, Any] = {"parameters": parameters, "gradients": gradients, "present": present, "sparse": True}

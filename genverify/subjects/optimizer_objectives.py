@@ -59,16 +59,23 @@ class Landscape:
 
     def slope(self, k: int, theta: Tensor) -> Tensor:
         """The gradients at step k (from 0), where the numbers are θ [15]."""
-        here = theta.clamp(-_STEEPEST, _STEEPEST)
-        x, y = float(here[4]), float(here[5])
+        here = [min(max(one, -_STEEPEST), _STEEPEST) for one in theta[:_STANDING].tolist()]
+        x, y = here[4], here[5]
         valley = [-2.0 * (1.0 - x) - 400.0 * x * (y - x * x), 200.0 * (y - x * x)]
-        steep = [min(max(one, -_STEEPEST), _STEEPEST) if math.isfinite(one) else 0.0 for one in valley]
-        margins = _SIGNED @ here[6:9]
-        logistic = -(torch.sigmoid(-margins) @ _SIGNED)
+        steep = [min(max(one, -_STEEPEST), _STEEPEST) for one in valley]
+        doubts = [_doubt(sum(a * b for a, b in zip(row, here[6:9], strict=True))) for row in _SIGNED]
+        logistic = [-sum(doubt * row[i] for doubt, row in zip(doubts, _SIGNED, strict=True)) for i in range(3)]
+        found = [*(c * one for c, one in zip(_CURVATURES, here, strict=False)), *steep, *logistic]
+        # A subject that has gone astray is judged for that.
         table: Tensor = self._table  # type: ignore[attr-defined]
-        found = torch.cat([_CURVED * here[:4], torch.tensor(steep, dtype=torch.float64), logistic, table[k]])
-        return torch.where(torch.isfinite(found), found, 0.0)  # a subject that has gone astray is judged for that
+        settled = torch.tensor([one if math.isfinite(one) else 0.0 for one in found], dtype=torch.float64)
+        return torch.cat([settled, table[k]])
 
 
-_CURVED = torch.tensor(_CURVATURES, dtype=torch.float64)
-_SIGNED = torch.tensor(_SIGNS, dtype=torch.float64)[:, None] * torch.tensor(_POINTS, dtype=torch.float64)
+def _doubt(margin: float) -> float:
+    """1 / (1 + exp(margin)); the margin is bounded, since θ is."""
+    return 1.0 / (1.0 + math.exp(min(margin, 700.0)))
+
+
+_STANDING = len(_CURVATURES) + 2 + len(_POINTS[0])
+_SIGNED = tuple(tuple(sign * one for one in point) for sign, point in zip(_SIGNS, _POINTS, strict=True))
