@@ -124,6 +124,7 @@ def _both(name: str, statement: str, source: str, kernel: Axis, derivation: str)
         sizes=_SIZES,
         settle=settle,
         constraints=(_FITS,),
+        measured=True,
         derivation=derivation,
     )
 
@@ -196,6 +197,7 @@ MASKED_2D = formula(
         layouts=LAYOUTS[:1],
         sizes={**_SIZES, "kh": (1, 3, 5), "kw": (1, 3, 5)},
         settle=_settle_masked,
+        measured=True,
     )
 )
 
@@ -235,6 +237,7 @@ TRANSPOSED_2D = formula(
         layouts=(LAYOUTS[0], LAYOUTS[3]),
         sizes={**_SIZES, "in": (1, 2, 4), "outgroup": (1, 2), "height": (1, 2, 3), "width": (1, 3, 4)},
         settle=_settle_transposed,
+        measured=True,
         constraints=(
             Constraint(
                 statement="output_padding < max(stride, dilation)",

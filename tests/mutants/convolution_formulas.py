@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from genverify.subjects.formula import Formula
+from tests.mutants.dense import scripted
 from tests.mutants.mutant import Mutant, Twin
 
 CROSS, PROPER, TRANSPOSED = (f"convolution.{n}_2d" for n in ("cross_correlation", "true_convolution", "transposed"))
@@ -215,13 +216,13 @@ def dilation_times_kernel(n, kernel_size, stride=1, padding=0, dilation=1):
     return (n + 2 * padding - dilation * kernel_size) // stride + 1
 
 
-@mutant(SIZE)
+@mutant(SIZE, "value")
 def rounded_up(n, kernel_size, stride=1, padding=0, dilation=1):
     """The ceiling for the floor: a last window that would stick out."""
     return -(-(n + 2 * padding - dilation * (kernel_size - 1) - 1) // stride) + 1
 
 
-@mutant(MAX)
+@mutant(MAX, "value")
 def zeros_beyond_the_border(x, kernel_size, stride=None, padding=0):
     """Padded with zeros: negative images get a border of zeros. Met in ports to frameworks without −∞ padding."""
     return functional.max_pool2d(functional.pad(x, (padding,) * 4), kernel_size, stride)
@@ -245,7 +246,7 @@ class CountsThePadding(nn.AvgPool2d):
         return functional.avg_pool2d(input, self.kernel_size, self.stride, self.padding)
 
 
-@mutant(AVERAGE, dialect="padding not counted")
+@mutant(AVERAGE, "value", dialect="padding not counted")
 def divides_by_all(x, kernel_size, stride=None, padding=0):
     """Declared not to count the padding; torch counts it unless told otherwise."""
     return functional.avg_pool2d(x, kernel_size, stride, padding)
@@ -346,5 +347,5 @@ def kept_axes(x):
 
 TWINS += [
     Twin(name="float32 only", make=lambda: Formula(nn.Conv2d(2, 2, 3), like=CROSS, dtype=torch.float32)),
-    Twin(name="scripted", make=lambda: Formula(torch.jit.script(nn.Conv2d(2, 2, 2, padding=1)), like=CROSS)),
+    Twin(name=f"{CROSS}: scripted", make=lambda: Formula(scripted(nn.Conv2d(2, 2, 2, padding=1)), like=CROSS)),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -209,10 +210,17 @@ class Deepest(nn.Module):
         return self.layers[1](functional.gelu(self.layers[0](x)))
 
 
+def scripted(module: nn.Module) -> Any:
+    """A ScriptModule: no Python code left to look into."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and still met
+        return torch.jit.script(module)
+
+
 TWINS += [
     Twin(name="square weight as [in, out]", make=lambda: Formula(KeptInOut(3, 3), like=AFFINE)),
     Twin(name="no bias", make=lambda: Formula(nn.Linear(3, 2, bias=False), like=AFFINE)),
-    Twin(name="scripted", make=lambda: Formula(torch.jit.script(nn.Linear(3, 2)), like=AFFINE)),
+    Twin(name="dense.affine: scripted", make=lambda: Formula(scripted(nn.Linear(3, 2)), like=AFFINE)),
     Twin(
         name="weight_norm",
         make=lambda: Formula(nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)), like=AFFINE),
