@@ -53,35 +53,49 @@ def test_the_reference_keeps_every_legal_size_and_refuses_the_others():
     assert verdict.outcome is gv.Outcome.PASS
 
 
-@proves("unet.same_size")
-def test_the_skips_carry_information():
-    """With the bottom cut off, the output still depends on the input: through the skips, and at full resolution."""
-    torch.manual_seed(0)
-    network = UNet(1, 1, depth=2, width=4).double()
-    for expand in network.expand:
-        torch.nn.init.zeros_(expand.weight)  # type: ignore[arg-type]
-    x = torch.randn(1, 1, 8, 8, dtype=torch.float64)
-    jacobian = torch.autograd.functional.jacobian(lambda at: network(at)[0, 0], x)
-    assert isinstance(jacobian, torch.Tensor)
-    reach = jacobian.reshape(64, 64).abs() > 0
-    assert bool(reach.diagonal().any())
-    # Through the first skip alone: two 3×3 convolutions down and two up see 4 pixels in each direction.
-    for i, j in reach.nonzero().tolist():
-        assert max(abs(i // 8 - j // 8), abs(i % 8 - j % 8)) <= 4
+# ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# An output sees no further than the widest of its paths; with nothing coming up from below each pixel still reaches its
+# own place through the first skip, and none that is further away than 2 + 2 pixels.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Backwards, from an interval of places: two 3×3 convolutions widen it by 2, the 2×2 transposed convolution of stride 2
+# reads [⌊a/2⌋, ⌊b/2⌋] of the level below, and the pooling [2a, 2b + 1] of the level above. At one level an output at 0
+# so reads [−2, 2], [−1, 1] below, [−3, 3] there, then [−6, 7] and [−8, 9]; through the skip alone [−4, 4].
 
 
-@proves("unet.same_size")
-def test_the_receptive_field():
-    """At depth one the deepest path sees (2·2 + 2·2·2 + …) pixels: nothing further away than 10 moves an output."""
-    torch.manual_seed(0)
-    network = UNet(1, 1, depth=1, width=4).double()
-    x = torch.randn(1, 1, 2, 32, dtype=torch.float64)
-    jacobian = torch.autograd.functional.jacobian(lambda at: network(at)[0, 0, 0], x)
-    assert isinstance(jacobian, torch.Tensor)
-    reach = (jacobian.reshape(32, 2, 32).abs() > 0).any(1)
-    distances = [abs(i - j) for i, j in reach.nonzero().tolist()]
-    # Two convolutions above (2), pooling (1), two below at half the resolution (4), expansion, two above (2): 9.
-    assert 4 < max(distances) <= 2 + 1 + 4 + 2
+@proves("unet.receptive_field")
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_intervals_are_those_of_a_network_that_only_adds(depth):
+    """All weights one and no cancellation: an output sees exactly the interval, wherever it begins."""
+    network = UNet(1, 1, depth=depth, width=1).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+    width = 64
+    # A maximum passes one place on. Another base point for each phase moves it through all places of its window.
+    reach = torch.zeros(width, width, dtype=torch.bool)
+    for phase in range(2**depth):
+        x = (torch.arange(width) % 2**depth == phase).to(torch.float64).expand(1, 1, 2**depth, width).clone()
+        jacobian = torch.autograd.functional.jacobian(lambda at: network(at)[0, 0, 0], x)
+        assert isinstance(jacobian, torch.Tensor)
+        reach |= (jacobian.reshape(width, -1, width) > 0).any(1)
+    for place in range(width):
+        first, last = oracle.receptive_field(place, depth)
+        seen = reach[place].nonzero()[:, 0]
+        assert max(0, first) <= int(seen.min())
+        assert int(seen.max()) <= min(width - 1, last)
+    middle = width // 2
+    seen = reach[middle].nonzero()[:, 0]
+    assert (int(seen.min()), int(seen.max())) == oracle.receptive_field(middle, depth)
+    assert oracle.receptive_field(0, 1) == (-8, 9)
+    assert oracle.receptive_field(0, 2, skip_alone=True) == (-4, 4)
+
+
+@proves("unet.receptive_field")
+def test_the_reference_sees_no_further_and_its_skips_carry():
+    """∂y/∂x is zero beyond the intervals, and with nothing from below not zero at a pixel's own place."""
+    gv.verify(unet.receptive_field(), budget="quick", checks=["map.ignores"]).raise_for_failures()
+    gv.verify(unet.skips_alone(), budget="quick", checks=["map.ignores", "map.depends_on"]).raise_for_failures()
 
 
 @proves("unet.same_size")

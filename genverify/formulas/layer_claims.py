@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import sympy
 
 __all__ = [
-    "ADJOINT_SIZE", "FLIPPED", "IDENTITY_PATH", "MATRIX", "MAX_POOL", "OUTPUT_SIZE", "SAME_SIZE", "SKIP_AFTER",
-    "WEIGHT_GRADIENT",
+    "ADJOINT_SIZE", "FLIPPED", "IDENTITY_PATH", "MATRIX", "MAX_POOL", "OUTPUT_SIZE", "RECEPTIVE_FIELD", "SAME_SIZE",
+    "SKIP_AFTER", "WEIGHT_GRADIENT",
 ]  # fmt: skip
 
 
@@ -128,4 +128,12 @@ SAME_SIZE = claim(
     "2^depth, and refuses every other size; without padding 572 becomes 388",
     source="Ronneberger, Fischer & Brox 2015, section 2 and figure 1",
     assumptions=("the reference of the spec; sizes up to 16, and the arithmetic for sizes up to 700",),
+)  # fmt: skip
+
+RECEPTIVE_FIELD = claim(
+    "unet.receptive_field", Status.SUPPORTED,
+    statement="an output of a U-Net sees the union of the intervals of its paths and no more (18 places at one level); "
+    "through the first skip alone a pixel reaches its own place, and none further away than four",
+    source="Ronneberger, Fischer & Brox 2015, figure 1; Araujo, Norris & Sim 2019, on receptive field arithmetic",
+    assumptions=("two 3×3 convolutions a stage, 2×2 pooling, 2×2 transposed convolutions of stride 2",),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from genverify.subjects.map import Map
 from genverify.subjects.parametrisation import any_real
 from genverify.subjects.specification import Axis, Constraint, Layout, Option, Specification
 
-__all__ = ["CROP_AND_CONCATENATE", "OUTPUT_SIZE"]
+__all__ = ["CROP_AND_CONCATENATE", "OUTPUT_SIZE", "unseen"]
 
 _ORDER = Axis(
     name="order",
@@ -107,14 +108,46 @@ def output_size() -> Formula:
     return Formula(reference.output_size, like="unet.output_size")
 
 
+def _made(depth: int, width: int) -> reference.UNet:
+    state = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    made = reference.UNet(1, 1, depth=depth, width=width)
+    torch.random.set_rng_state(state)
+    return made
+
+
 @declares_reference
 def network() -> Map:
     """The reference U-Net: its output has the size of its input wherever it is legal, and it refuses the others."""
-    torch_state = torch.random.get_rng_state()
-    torch.manual_seed(0)
-    made = reference.UNet(1, 2, depth=2, width=2)
-    torch.random.set_rng_state(torch_state)
     return Map(
-        made, event_shape=(1, 4, 8), output_shape=lambda shape: (2, *shape[1:]),
+        _made(2, 2), event_shape=(1, 4, 8), output_shape=lambda shape: shape,
         event_shapes=((1, 4, 4), (1, 8, 4), (1, 12, 8)), refuses=((1, 6, 8), (1, 8, 5), (1, 2, 4)),
+    )  # fmt: skip
+
+
+def unseen(depth: int, *, skip_alone: bool = False) -> Callable[[tuple[int, ...], tuple[int, ...]], bool]:
+    """Whether an output pixel (channel, row, column) of a U-Net of this depth cannot see an input pixel."""
+
+    def far(of: int, at: int) -> bool:
+        first, last = unet.receptive_field(of, depth, skip_alone=skip_alone)
+        return not first <= at <= last
+
+    return lambda y, x: far(y[1], x[1]) or far(y[2], x[2])
+
+
+@declares_reference
+def receptive_field() -> Map:
+    """The reference U-Net of one level: no output sees beyond its receptive field."""
+    return Map(_made(1, 4), event_shape=(1, 2, 24), ignores=unseen(1), name="receptive field of the U-Net")
+
+
+@declares_reference
+def skips_alone() -> Map:
+    """The reference U-Net with nothing coming up from below: each pixel still reaches its own place, and no far one."""
+    made = _made(2, 4)
+    for expand in made.expand:
+        torch.nn.init.zeros_(expand.weight)  # type: ignore[arg-type]
+    return Map(
+        made, event_shape=(1, 4, 12), depends_on=lambda y, x: y == x, ignores=unseen(2, skip_alone=True),
+        name="skips of the U-Net",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .convolution import output_size
 
-__all__ = ["crop_and_concatenate", "legal", "network_size"]
+__all__ = ["crop_and_concatenate", "legal", "network_size", "receptive_field"]
 
 
 def crop_and_concatenate(
@@ -67,3 +67,32 @@ def network_size(size: int, depth: int, kernel: int = 3, padding: int = 0, convo
 def legal(size: int, depth: int, kernel: int = 3, padding: int = 0, convolutions: int = 2) -> bool:
     """Whether a U-Net takes this size."""
     return network_size(size, depth, kernel, padding, convolutions) is not None
+
+
+def receptive_field(place: int, depth: int, reach: int = 2, *, skip_alone: bool = False) -> tuple[int, int]:
+    """The first and the last place of the input that the output at `place` can see, along one axis.
+
+    A stage of convolutions that reaches `reach` places to each side widens an interval by so much; a 2×2 transposed
+    convolution of stride 2 reads the places [⌊a/2⌋, ⌊b/2⌋] of the level below for [a, b], a 2×2 pooling [2a, 2b + 1] of
+    the level above. With `skip_alone` only the path through the first skip is followed: two stages, no change of size.
+
+    >>> receptive_field(0, 1), receptive_field(0, 1, skip_alone=True)
+    ((-8, 9), (-4, 4))
+    """
+
+    def upwards(first: int, last: int, level: int) -> tuple[int, int]:
+        """From what a level keeps on the way down to the input."""
+        for _ in range(level):
+            first, last = 2 * (first - reach), 2 * (last + reach) + 1
+        return first - reach, last + reach
+
+    first, last = place - reach, place + reach
+    found = [upwards(first, last, 0)]
+    for level in range(1, depth + 1):
+        if skip_alone:
+            break
+        # The level below is joined with its own skip, and the lowest has one stage alone.
+        widened = reach if level < depth else 0
+        first, last = first // 2 - widened, last // 2 + widened
+        found.append(upwards(first, last, level))
+    return min(a for a, _ in found), max(b for _, b in found)
