@@ -154,7 +154,7 @@ def orthogonalised(
 
     >>> hyper = {"a": 3.4445, "b": -4.775, "c": 2.0315, "ns_steps": 5.0, "eps": 1e-7}
     >>> found, allowed = orthogonalised(torch.eye(2).double()[None], torch.zeros(1, 2, 2), hyper)
-    >>> bool((torch.linalg.svdvals(found) > 0.6).all()), bool((allowed < 0.25).all())
+    >>> bool((torch.linalg.svdvals(found) > 0.6).all()), bool((allowed < 0.5).all())
     (True, True)
     """
     a, b, c, steps = hyper["a"], hyper["b"], hyper["c"], int(hyper["ns_steps"])
