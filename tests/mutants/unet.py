@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from genverify.formulas.unet import unseen
 from genverify.reference.layers.unet import UNet
 from genverify.subjects.formula import Formula
 from genverify.subjects.map import Map
@@ -143,11 +145,52 @@ class PaddedInside(UNet):
         return super().forward(functional.pad(x, (0, -width % step, 0, -height % step)))[..., :height, :width]
 
 
-def seeded(made: type[UNet]) -> UNet:
+class Bilinear(UNet):
+    """Resized up without weights, and squeezed by 1×1 convolutions."""
+
+    def __init__(self, *args, depth=2, width=4):
+        super().__init__(*args, depth=depth, width=width)
+        squeeze = [nn.Conv2d(2 * width * 2**level, width * 2**level, 1) for level in reversed(range(depth))]
+        self.expand = nn.ModuleList(
+            [nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False), one) for one in squeeze]
+        )
+
+
+class Gated(UNet):
+    """An attention U-Net: what comes up from below says, pixel by pixel, how much of the skip passes."""
+
+    def __init__(self, *args, depth=2, width=4):
+        super().__init__(*args, depth=depth, width=width)
+        self.gates = nn.ModuleList([nn.Conv2d(width * 2**level, 1, 1) for level in reversed(range(depth))])
+
+    def forward(self, x):
+        kept = []
+        for block in self.down:
+            kept.append(block(x))
+            x = functional.max_pool2d(kept[-1], 2)
+        x = self.bottom(x)
+        for expand, gate, block in zip(self.expand, self.gates, self.up, strict=True):
+            x = expand(x)
+            x = block(torch.cat((kept.pop() * gate(x).sigmoid(), x), 1))
+        return self.last(x)
+
+
+class Wrapped(UNet):
+    """Padded circularly: what is at one border is seen at the other. Met where padding modes were tried out."""
+
+    def __init__(self, *args, **rest):
+        super().__init__(*args, **rest)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
+                module.padding_mode = "circular"
+                module._reversed_padding_repeated_twice = [1, 1, 1, 1]
+
+
+def seeded(made: type[UNet], *, depth: int = 2, width: int = 2) -> UNet:
     """The network with weights that are the same every time."""
     state = torch.random.get_rng_state()
     torch.manual_seed(1)
-    network = made(1, 1, depth=2, width=2)
+    network = made(1, 1, depth=depth, width=width)
     torch.random.set_rng_state(state)
     return network
 
@@ -163,6 +206,22 @@ def declared(made: type[UNet], refuses: tuple[tuple[int, ...], ...] = ((1, 6, 8)
     )
 
 
+def skips_alone(made: type[UNet], size: int = 12) -> Map:
+    """The network with nothing coming up from below: each pixel reaches its own place, and none further than four."""
+    network = seeded(made, width=4)
+    with torch.no_grad():
+        for parameter in network.expand.parameters():
+            parameter.zero_()
+    return Map(
+        network, event_shape=(1, 4, size), depends_on=lambda y, x: y == x, ignores=unseen(2, skip_alone=True),
+    )  # fmt: skip
+
+
+def sees_no_further(made: type[UNet]) -> Map:
+    """One level, and what its outputs cannot see."""
+    return Map(seeded(made, depth=1, width=4), event_shape=(1, 2, 24), ignores=unseen(1))
+
+
 def twice(skip, up):
     """Cropped by torchvision's rule, with the features first."""
     top, left = (round((a - b) / 2.0) for a, b in zip(skip.shape[-2:], up.shape[-2:], strict=True))
@@ -175,8 +234,13 @@ def twice(skip, up):
 MUTANTS += [
     Mutant(name="cropped border", make=lambda: declared(CroppedBorder), killed_by="map.output_shape"),
     Mutant(name="any size, cut without a word", make=lambda: declared(AnySize), killed_by="map.output_shape"),
+    Mutant(name="skips in the wrong order", make=lambda: skips_alone(WrongPairing), killed_by="map.ignores"),
+    Mutant(name="skips multiplied by zero", make=lambda: skips_alone(LostSkips, 4), killed_by="map.depends_on"),
+    Mutant(name="U-Net that wraps around", make=lambda: sees_no_further(Wrapped), killed_by="map.ignores"),
 ]
 TWINS += [
+    Twin(name="bilinear U-Net", make=lambda: declared(Bilinear)),
+    Twin(name="attention U-Net", make=lambda: skips_alone(Gated)),
     Twin(name="features first, crop by negative padding", make=lambda: Formula(twice, like=JOIN)),
     Twin(
         name="any size by padding",
