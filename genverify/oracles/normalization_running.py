@@ -94,7 +94,7 @@ def batch_norm(
             )
         moments = own
         if word != "train" and "untracked" not in (convention, slip):
-            moments = tuple(one.reshape(-1, *tail) for one in (mean, variance, square))
+            moments = mean.reshape(-1, *tail), variance.reshape(-1, *tail), square.reshape(-1, *tail)
         terms = normalised(batch, *moments, eps, w, b, outside=slip == "outside")
         if not carries_gradient and word != "train" and "train" in words[place:]:
             # What a call in evaluation saved for its gradient, a later one in training may have moved in place.

@@ -23,6 +23,9 @@ class BatchNorm(nn.Module):
     Source: Ioffe & Szegedy 2015, algorithms 1 and 2.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
