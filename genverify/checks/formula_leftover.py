@@ -27,12 +27,13 @@ def ask_about_leftovers(subject: Formula, fits: Callable[[Formula], bool]) -> No
     for reading, candidate in islice(_readings(subject), _READINGS):
         if fits(candidate):
             names = ", ".join(f"{name}={value!r}" for name, value, _ in reading)
+            typed = " ".join(f"--arg {name}={argument.name}" for name, _, argument in reading)
             meant = ", ".join(f"{name!r}: {argument.name!r}" for name, _, argument in reading)
             raise UsageError(
                 given=f"{names}, which stands under no name that {subject.like} knows",
                 expected=f"to be told: with {' and '.join(argument.name for *_, argument in reading)} read from it the "
                 "values are the formula's",
-                do=f"arguments={{{meant}}}",
+                do=f"say arguments={{{meant}}}, or {typed}",
             )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -179,7 +180,12 @@ def _own(f: object) -> tuple[Callable[[str], Any], bool]:
             seen = inspect.getclosurevars(f)
         except ValueError:  # a variable that is captured, and not yet set
             return (lambda name: None), False
-        return {**seen.globals, **seen.nonlocals}.get, False
+        # Among the names of the code are attributes, too (x.mean is no global mean); and what it sets is a state.
+        steps = [(one.opname, one.argval) for one in dis.get_instructions(f)]
+        read = {name for opname, name in steps if opname == "LOAD_GLOBAL"} | set(seen.nonlocals)
+        kept = read - {name for opname, name in steps if opname in ("STORE_GLOBAL", "STORE_DEREF")}
+        found = {name: value for name, value in {**seen.globals, **seen.nonlocals}.items() if name in kept}
+        return found.get, False
     owner = f.__self__ if inspect.ismethod(f) else f
     if inspect.isroutine(owner):
         return (lambda name: None), False
