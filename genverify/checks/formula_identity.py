@@ -64,6 +64,7 @@ def identify(subject: Formula) -> Identity:
         subject.memory["identities"] = [
             _identify(subject, combination) for combination in range(len(subject.combinations()))
         ]
+        subject.memory.pop("compared", None)
     return subject.memory["identities"][0]
 
 
@@ -121,9 +122,20 @@ def _read_again(subject: Formula, calls: Calls) -> Iterator[tuple[Calls, Reading
 
 def _worst_probe(subject: Formula, calls: Calls, dialect: Dialect) -> tuple[Case, Compared] | None:
     """The smallest probe that disagrees."""
-    judged = [(case, compare(subject, case, made, dialect)) for case, made in calls]
+    judged = [(case, _compared(subject, case, made, dialect)) for case, made in calls]
     wrong = [(case, found) for case, found in judged if not found.agrees]
     return min(wrong, key=lambda pair: sum(t.numel() for _, t in pair[0].tensors()), default=None)
+
+
+def _compared(
+    subject: Formula, case: Case, made: Call, dialect: Dialect, accuracy: torch.dtype | None = None
+) -> Compared:
+    """The comparison of a probe with a dialect, made once while the subject is identified."""
+    known = subject.memory.setdefault("compared", {})
+    key = (id(made), tuple(option.name for _, option in dialect.choices), accuracy)
+    if key not in known:
+        known[key] = (compare(subject, case, made, dialect, accuracy), made)  # kept, so that its id stays its own
+    return known[key][0]
 
 
 def _fitting(subject: Formula, calls: Calls, dialects: list[Dialect], accuracy: torch.dtype | None) -> list[Dialect]:
@@ -134,7 +146,7 @@ def _fitting(subject: Formula, calls: Calls, dialects: list[Dialect], accuracy: 
 def _fits(subject: Formula, calls: Calls, dialect: Dialect, accuracy: torch.dtype | None) -> bool:
     examined = 0
     for case, made in calls:
-        found = compare(subject, case, made, dialect, accuracy)
+        found = _compared(subject, case, made, dialect, accuracy)
         if not found.agrees:
             return False
         examined += found.examined
@@ -243,7 +255,7 @@ def _nearest(subject: Formula, calls: Calls, dialects: list[Dialect]) -> Dialect
     for dialect in dialects:
         if not (dialect.accepted_where(subject.undecided) or subject.dialect):
             continue
-        results = [compare(subject, case, made, dialect) for case, made in calls]
+        results = [_compared(subject, case, made, dialect) for case, made in calls]
         fits = sum(one.shape_fits for one in results)
         regular = fits == len(calls) > 0 and bool(explain(subject, calls, dialect, None))
         rank = (fits, regular, sum(one.agrees for one in results))
