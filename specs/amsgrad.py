@@ -69,7 +69,7 @@ def test_torchs_adam_returns_to_the_worst_point():
 
 @proves("amsgrad.adam.converges")
 def test_the_steps_up_are_at_least_as_long_as_the_step_down():
-    """The bounds on v by the line that runs; the inequality for t ≥ 1 as a polynomial; the first cycle exactly."""
+    """The bounds on v by the line that runs; the displayed inequality for t ≥ 1; the first cycle exactly."""
     v, d, two = symbols("v d beta2")
     line = dict(adam(correction="none").lines)["v"].subs(two, BETA)
     rest = 1 - BETA
@@ -79,11 +79,15 @@ def test_the_steps_up_are_at_least_as_long_as_the_step_down():
     assert line.subs({v: 2 * rest, d: 1}) <= 2 * rest  # and so has the second
     assert sympy.sqrt(rest) > ALPHA
     equation = claims.CONVERGES.equation()
-    (t,) = equation.free_symbols
-    gap = sympy.expand(2 * (3 * t + 1) - (3 * t + sympy.Rational(5, 2)))
-    assert gap == 3 * t - sympy.Rational(1, 2)
-    assert gap.subs(t, 1) > 0
-    assert equation.lhs.subs(t, 1) > equation.rhs.subs(t, 1)
+    (t,), u = equation.free_symbols, sympy.Symbol("u", positive=True)
+    down, first_up, second_up = (3 * t + k for k in (1, 2, 3))
+    up = (1 / sympy.sqrt(first_up) + 1 / sympy.sqrt(second_up)) * sympy.sqrt(rest / (2 * rest))
+    assert sympy.simplify(equation.lhs - up) == sympy.simplify(equation.rhs - 1 / sympy.sqrt(down)) == 0
+    assert sympy.diff(1 / sympy.sqrt(u), u, 2).is_positive  # convex, so that the mean of the two is above the middle
+    middle = sympy.sqrt(2) / sympy.sqrt((first_up + second_up) / 2)
+    gap = sympy.expand(2 / middle**2 - 2 / equation.rhs**2)
+    assert gap == sympy.Rational(1, 2) - 3 * t
+    assert gap.subs(t, 1) < 0
     first = [line.subs({v: 0, d: C})]
     first += [line.subs({v: first[0], d: 1})]
     first += [line.subs({v: first[1], d: 1})]

@@ -29,18 +29,16 @@ from genverify.oracles import clipping as oracle
 
 @proves("clipping.global_norm.projection")
 def test_no_point_of_the_ball_is_closer():
-    """The displayed identity, whose right side cannot be negative; and what p is, of the symbols."""
+    """The displayed identity, whose right side cannot be negative, and where it is zero."""
     equation = claims.NORM_PROJECTION.equation()
     assert sympy.expand(equation.lhs - equation.rhs) == 0
     assert equation.rhs.is_nonnegative
     a, b, r, u = (next(s for s in equation.free_symbols if str(s) == name) for name in "abru")
-    # b > 0 is a point outside: then the rest vanishes only where a and u do (or r = 0 = c).
+    # b > 0 is a point outside: then the right side vanishes only where a and u do, for r = c − a > 0.
     outside = equation.rhs.subs(b, sympy.Symbol("b", positive=True))
     assert outside.subs({a: 0, u: 0}) == 0
     assert outside.subs(a, sympy.Symbol("a", positive=True)).is_positive
     assert outside.subs({a: 0, r: sympy.Symbol("r", positive=True), u: sympy.Symbol("u", positive=True)}).is_positive
-    c, n = sympy.symbols("c n", positive=True)
-    assert sympy.simplify(c / n * n - c) == 0
 
 
 @proves("clipping.global_norm.projection")
@@ -65,12 +63,14 @@ def test_the_norm_the_direction_and_what_is_left_alone():
 
 @proves("clipping.global_norm.idempotent")
 def test_torchs_second_clipping_moves_by_less_than_epsilon():
-    """The displayed equation is not negative, and n₁ < c; the real function, twice."""
+    """The displayed right side is not negative, and n₁ < c; the projection, and torch's function, twice."""
     equation = claims.IDEMPOTENT.equation()
     assert sympy.simplify(equation.lhs - equation.rhs) == 0
     assert equation.rhs.is_nonnegative
     c, n, epsilon = sympy.symbols("c n varepsilon", positive=True)
     assert sympy.simplify(c - c * n / (n + epsilon)).is_positive
+    g = [torch.tensor([3.0, 4.0], dtype=torch.float64)]
+    assert torch.equal(oracle.clipped_by_norm([oracle.clipped_by_norm(g, 2.5)], 2.5), oracle.clipped_by_norm(g, 2.5))
     w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     w.grad = torch.tensor([3.0, 4.0], dtype=torch.float64)
     torch.nn.utils.clip_grad_norm_(w, 1.0)
@@ -129,7 +129,12 @@ def test_the_box_is_not_the_ball():
 def test_sizes_cancel():
     """The displayed equation; and on a loss, by autograd, with a last part that is smaller."""
     equation = claims.IDENTITY.equation()
-    assert sympy.simplify(equation.lhs - equation.rhs) == 0
+    sizes, sums = sympy.symbols("n_1 n_2", integer=True, positive=True), sympy.symbols("S_1 S_2", real=True)
+    means = dict(
+        zip(sympy.symbols("g_1 g_2", real=True), (s / n for s, n in zip(sums, sizes, strict=True)), strict=True)
+    )
+    assert sympy.simplify(equation.lhs.subs(means) - equation.rhs) == 0
+    assert sympy.simplify(equation.rhs - sum(sums) / sum(sizes)) == 0
     w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     x = torch.arange(1.0, 6.0, dtype=torch.float64)
 
@@ -164,7 +169,11 @@ def test_the_mean_of_the_means_is_another_gradient():
 def test_clipping_first_divides_the_bound_by_the_scale():
     """The displayed equation, on both sides of the bound; and the two orders of the oracle."""
     equation = claims.SCALING_ORDER.equation()
-    assert sympy.simplify(equation.lhs - equation.rhs) == 0
+    clip = sympy.Function("clip")
+    early, late = (side.replace(clip, lambda n, c: n * sympy.Min(1, c / n)) for side in equation.args)
+    assert sympy.simplify(early - late) == 0
+    bound, scale, norm = sympy.symbols("c S n", positive=True)
+    assert early == norm * sympy.Min(1, bound / (scale * norm))
     g = torch.tensor([3.0, 4.0], dtype=torch.float64)
     early = oracle.unscaled([8.0 * g], 8.0, 2.5, early=True)
     assert torch.equal(early, oracle.clipped_by_norm([g], 2.5 / 8.0))

@@ -5,9 +5,9 @@
 The picture shows the loss of a small tanh network over the plane θ* + αδ + βη around its trained parameters θ*. A
 random direction is meaningless by itself: a ReLU network computes the same function with one layer ten times as large
 and the next a tenth, and looks flat along raw directions in the first and sharp in the second. Li et al. give each
-filter of a direction the norm of the network's own filter; then what does not change the function does not change the
-picture. What is marked are critical points of the *surface that is shown*; only at the centre, where the network was
-trained, does the whole gradient vanish.
+filter of a direction the norm of the network's own filter; then rescalings of filters that do not change the function
+do not change the picture. What is marked are critical points of the *surface that is shown*; only at the centre, where
+the network was trained, does the whole gradient vanish.
 
 `python -m specs.loss_landscape` draws the picture anew (matplotlib: `pip install genverify[plot]`).
 
@@ -44,12 +44,15 @@ REACH, STEPS = 1.5, 41
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 # ‖d_i ‖w_i‖/‖d_i‖‖ = ‖w_i‖; the length of the random draw does not count, and the direction grows with the filter.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Norms are homogeneous: ‖c d‖ = c ‖d‖ for c > 0.
 
 
 @proves("landscape.filter_normalised_direction.norms")
 def test_the_norm_of_a_normalised_filter():
     """For two entries a filter, all symbols: the norm, and both rescalings."""
-    d, w = (sympy.Matrix(sympy.symbols(f"{name}1 {name}2", positive=True)) for name in "dw")
+    d, w = (sympy.Matrix(sympy.symbols(f"{name}1 {name}2", real=True, nonzero=True)) for name in "dw")
     c = sympy.Symbol("c", positive=True)
 
     def normalised(d, w):
@@ -59,6 +62,10 @@ def test_the_norm_of_a_normalised_filter():
     assert sympy.simplify((made.T * made)[0] - (w.T * w)[0]) == 0
     assert (normalised(c * d, w) - made).applyfunc(sympy.simplify).is_zero_matrix
     assert (normalised(d, c * w) - c * made).applyfunc(sympy.simplify).is_zero_matrix
+
+
+# ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# w · (θ + αδ + βη) = w·θ + α w·δ + β w·η: over a plane a ridge φ(w · θ) is φ of an affine function of (α, β).
 
 
 @proves("landscape.plane.substitution")

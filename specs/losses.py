@@ -17,6 +17,7 @@ import torch
 import genverify as gv
 from genverify.claims import proves
 from genverify.formulas import loss_claims
+from genverify.numerics import gamma
 from genverify.oracles import loss
 
 X, T = loss.cross_entropy_three.symbols[:3], loss.cross_entropy_three.symbols[3:]
@@ -153,6 +154,11 @@ def test_the_split_form_is_right_off_zero():
 def test_the_branches_of_huber_meet():
     """Value and slope at δ from both sides; equal to smooth L1 at δ = 1 alone."""
     r, delta = sympy.symbols("r delta", positive=True)
+    (f, t, threshold), p = loss.huber.symbols, sympy.Symbol("p", positive=True)
+    for size, bound in ((r, r + p), (delta + p, delta)):  # what runs has these branches
+        at = loss.huber.expression.subs({f: t + size, threshold: bound}, simultaneous=True)
+        branch = r**2 / 2 if size == r else delta * (size - delta / 2)
+        assert sympy.expand(at - branch) == 0
     inner, outer = r**2 / 2, delta * (r - delta / 2)
     assert sympy.simplify((inner - outer).subs(r, delta)) == 0
     assert sympy.diff(inner, r).subs(r, delta) == sympy.diff(outer, r) == delta
@@ -204,6 +210,12 @@ def test_weights_are_counts():
     assert sympy.simplify(mean.subs(scaled, simultaneous=True) - mean) == 0
     by_count = mean * sum(weights) / n
     assert sympy.simplify(by_count.subs(scaled, simultaneous=True) / by_count) == c
+    # torch divides by the sum of the weights: one sample of each class, and each as often as its weight says.
+    logits = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.25, -0.5], [0.0, 3.0, 1.5]], dtype=torch.float64)
+    counts, y = torch.tensor([2, 1, 3]), torch.arange(3)
+    weighted = torch.nn.functional.cross_entropy(logits, y, weight=counts.double())
+    repeated = torch.nn.functional.cross_entropy(logits.repeat_interleave(counts, 0), y.repeat_interleave(counts))
+    assert abs(weighted - repeated) <= gamma(16, torch.float64) * repeated
 
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────

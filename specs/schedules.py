@@ -147,7 +147,7 @@ def test_at_the_minimum_the_ratio_is_no_number():
     numerator, denominator = sympy.fraction(sympy.together(claims.cosine_ratio()))
     assert denominator.subs(t, total) == 0
     assert sympy.simplify(oracle.cosine.expression.subs(t, total) - end) == 0
-    assert numerator.subs(t, total) != 0
+    assert numerator.subs({t: total}).subs(total, 4) > 0
     rate = oracle.cosine(4.0 + 1.0, 4, 1.0, 0.0)
     assert abs(rate - 0.5 * (1 - math.cos(math.pi / 4))) <= torch.finfo(torch.float64).eps
 
@@ -191,7 +191,10 @@ def test_periods_add_up_and_a_period_is_symmetric():
     i = equation.lhs.limits[0][0]
     last = equation.lhs.function.subs(i, n)
     assert sympy.simplify(equation.rhs.subs(n, n + 1) - equation.rhs - last) == 0
-    assert equation.rhs.subs(n, 0) == 0
+    for count in range(4):
+        assert sympy.simplify((equation.lhs - equation.rhs).subs(n, count).doit()) == 0
+    first, growth = last.subs(n, 0), sympy.simplify(last.subs(n, 1) / last.subs(n, 0))
+    assert sympy.limit(equation.rhs, growth, 1) == n * first
     t, total, start, end = oracle.cosine.symbols
     wave = oracle.cosine.expression
     mirrored = sympy.expand_trig(sympy.expand(wave.subs(t, total - t)))
@@ -223,7 +226,10 @@ def test_the_odds_grow_geometrically():
 
 @proves("schedule.noam.peak")
 def test_the_two_ways_to_write_it_agree_and_meet_at_the_peak():
-    """Either argument of the minimum, and the signs of the slopes."""
+    """The displayed equation before, at and after w; either argument of the minimum; and the signs of the slopes."""
+    equation, (t, _, warmup, _) = claims.NOAM_PEAK.equation(), oracle.noam.symbols
+    for part in (sympy.Rational(1, 4), sympy.Rational(4, 9), sympy.Integer(1), sympy.Rational(9, 4), sympy.Integer(25)):
+        assert sympy.simplify((equation.lhs - equation.rhs).subs(t, part * warmup)) == 0
     t, base, warmup, width = oracle.noam.symbols
     peak = base / sympy.sqrt(width * warmup)
     scale = base / sympy.sqrt(width)
@@ -245,8 +251,8 @@ def test_the_phases_meet_only_if_the_cosine_counts_from_the_end_of_the_warmup():
     """The displayed equation, and the drop of the other one."""
     equation = claims.WARMUP_CONTINUOUS.equation()
     t, total, start, end = oracle.cosine.symbols
-    assert sympy.simplify(equation.lhs - equation.rhs) == 0
-    assert sympy.simplify(equation.rhs - start) == 0
+    assert [sympy.simplify(side.doit() - start) for side in equation.args] == [0, 0]
+    assert sympy.simplify(equation.rhs.args[0].subs(t, total) - end) == 0  # and it ends at the end
     warmup = sympy.Symbol("w", positive=True)
     drop = start - oracle.cosine.expression.subs(t, warmup)
     assert sympy.simplify(drop - (start - end) * (1 - sympy.cos(sympy.pi * warmup / total)) / 2) == 0
@@ -274,15 +280,25 @@ def test_each_phase_begins_and_ends_where_it_should():
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 # Smith's line of code is a triangle of period 2s.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# A shift by 2s adds 2 to t/s and 1 to the floor, whose double takes it away again. From 0 to 2s the floor is 0, and
+# what is left, 1 − |t/s − 1|, is t/s below s and 2 − t/s above.
 
 
 @proves("schedule.cyclical.periodic")
 def test_the_line_of_code_is_a_triangle():
-    """t = 2sn + u: periodic; and its value on either half."""
+    """The displayed period; its value on either half, symbols; and with the floor at fourteen places."""
     equation = claims.CYCLICAL_PERIOD.equation()
     assert sympy.simplify(equation.lhs - equation.rhs) == 0
     height = equation.rhs
     t, s = sorted(height.free_symbols, key=lambda one: str(one), reverse=True)
+    u = sympy.Symbol("u", nonnegative=True)
+    (floor,) = height.atoms(sympy.floor)
+    assert floor.args[0] == t / (2 * s)  # below 1, so that the floor is 0
+    first = height.subs(floor, 0)
+    assert sympy.expand(first.subs(t, s * (1 - u)) - (1 - u)) == 0  # t/s = 1 − u
+    assert sympy.expand(first.subs(t, s * (1 + u)) - (2 - (1 + u))) == 0  # t/s = 1 + u
     for part in (sympy.Rational(k, 7) for k in range(14)):
         wanted = part if part <= 1 else 2 - part
         assert height.subs(t, part * s) == wanted

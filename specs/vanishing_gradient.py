@@ -30,13 +30,14 @@ from genverify.oracles import activation
 
 @proves("activation.sigmoid.derivative_bound")
 def test_a_quarter_less_the_slope_is_a_square():
-    """The displayed identity, and where the square vanishes."""
+    """The displayed identity, where the square vanishes, and that the slope is positive."""
     equation = activation_claims.DERIVATIVE_BOUND.equation()
     assert sympy.simplify(equation.lhs.doit() - equation.rhs) == 0
     (x,) = activation.sigmoid.symbols
     assert sympy.solve(sympy.Eq(activation.sigmoid.expression, sympy.Rational(1, 2)), x) == [0]
-    value = sympy.Symbol("sigma", positive=True)
-    assert sympy.simplify((value - sympy.Rational(1, 2)) ** 2 - (sympy.Rational(1, 4) - value * (1 - value))) == 0
+    slope = sympy.diff(activation.sigmoid.expression, x)
+    assert slope.is_positive
+    assert sympy.simplify(slope - activation.sigmoid.expression * (1 - activation.sigmoid.expression)) == 0
 
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -44,7 +45,8 @@ def test_a_quarter_less_the_slope_is_a_square():
 #
 # ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
 # The Jacobian of a layer is D W with D = diag σ′(a), so that ‖D W‖ ≤ max σ′ · ‖W‖ ≤ ‖W‖/4; the chain rule multiplies
-# the layers, and norms are submultiplicative. At a = 0 the bound of one layer is attained.
+# the layers, and norms are submultiplicative. Where all a are 0 every slope is ¼: one unit wide, the bound is attained
+# at any depth.
 
 
 def chain(weights, start):
@@ -59,23 +61,38 @@ def chain(weights, start):
 
 
 @proves("activation.sigmoid.vanishing_gradient")
-def test_one_layer_is_bounded_and_the_bound_is_attained():
-    """At one unit all is a symbol: w σ′(w x + b), which is w/4 at w x + b = 0."""
-    w, b, x = sympy.symbols("w b x", real=True)
+def test_the_jacobian_of_a_layer():
+    """D W, D = diag σ(1 − σ), for two units and all symbols."""
+    weight, x = sympy.Matrix(2, 2, sympy.symbols("w1:5", real=True)), sympy.Matrix(sympy.symbols("x1:3", real=True))
+    b = sympy.Matrix(sympy.symbols("b1:3", real=True))
     (s,) = activation.sigmoid.symbols
-    layer = activation.sigmoid.expression.subs(s, w * x + b)
-    slope = sympy.diff(layer, x)
-    assert sympy.simplify(slope / w - layer * (1 - layer)) == 0
-    assert sympy.simplify(slope.subs(b, -w * x)) == w / 4
+    layer = (weight * x + b).applyfunc(lambda a: activation.sigmoid.expression.subs(s, a))
+    slopes = sympy.diag(*[one * (1 - one) for one in layer])
+    assert (layer.jacobian(x) - slopes * weight).applyfunc(sympy.simplify).is_zero_matrix
+
+
+@proves("activation.sigmoid.vanishing_gradient")
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_displayed_bound_is_attained(depth):
+    """Layers of one unit with positive weights w_i, and biases that make every a zero: the slope is the bound."""
+    (s,) = activation.sigmoid.symbols
+    start, centre = sympy.symbols("x0 c", real=True)
+    weights = sympy.symbols(f"w1:{depth + 1}", positive=True)
+    value, at = start, centre
+    for weight in weights:
+        value = activation.sigmoid.expression.subs(s, weight * value - weight * at)
+        at = sympy.Rational(1, 2)  # σ(0)
+    found = sympy.diff(value, start).subs(start, centre)
     bound = activation_claims.VANISHING_GRADIENT.equation().rhs
     n = next(symbol for symbol in bound.free_symbols if symbol.name == "n")
-    assert bound.subs(n, 3).doit().as_coeff_Mul()[0] == sympy.Rational(1, 4) ** 3
+    norms = {sympy.IndexedBase("s", positive=True)[i]: weight for i, weight in enumerate(weights, start=1)}
+    assert sympy.simplify(found - bound.subs(n, depth).doit().subs(norms)) == 0
 
 
 @proves("activation.sigmoid.vanishing_gradient")
 @pytest.mark.parametrize(("depth", "scale"), [(2, 0.5), (6, 1.0), (12, 3.0)])
 def test_the_norm_of_a_chain_is_below_the_product(depth, scale):
-    """Random weights, singular values computed; the bound holds, and the norm falls with depth."""
+    """Random weights, singular values computed."""
     generator = torch.Generator().manual_seed(depth)
     weights = [scale * torch.randn(4, 4, generator=generator, dtype=torch.float64) for _ in range(depth)]
     jacobian = chain(weights, torch.randn(4, generator=generator, dtype=torch.float64))

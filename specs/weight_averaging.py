@@ -21,15 +21,22 @@ from genverify.oracles import ema as oracle
 # Begun at θ₁ the average is β^(n−1) θ₁ + Σ_{i=2}^n (1 − β) β^(n−i) θ_i.
 #
 # ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
-# At n = 1 the sum is empty. One step multiplies all there is by β and adds (1 − β) θ_{n+1}: with S_n the sum,
-# S_{n+1} = β S_n + (1 − β) θ_{n+1}, since each exponent n − i grows by one and the new term has the exponent zero.
+# At n = 1 the sum is empty. One step multiplies all there is by β and adds (1 − β) θ_{n+1}: each exponent n − i grows
+# by one, and the new term, i = n + 1, has the exponent zero.
 
 
 @proves("ema.weights.closed_form")
 def test_one_step_takes_the_closed_form_to_the_next():
-    """The displayed step of the induction; the sum's own step; and four steps of the line that runs."""
+    """The displayed step of the induction, term by term and for n ≤ 4; and four steps of the line that runs."""
     equation = claims.CLOSED_FORM.equation()
-    assert sympy.simplify(equation.lhs - equation.rhs) == 0
+    n = next(one for one in equation.free_symbols if str(one) == "n")
+    for count in range(1, 5):
+        assert sympy.expand((equation.lhs - equation.rhs).subs(n, count).doit()) == 0
+    (before,), (after,) = (side.atoms(sympy.Sum) for side in equation.args)
+    shown = next(one for one in equation.free_symbols if str(one) == "beta")
+    assert sympy.simplify(after.function - shown * before.function) == 0
+    theta, new = sympy.IndexedBase("theta", real=True), after.function.subs(before.variables[0], n + 1)
+    assert sympy.simplify(new - (1 - shown) * theta[n + 1]) == 0
     average, weights, beta = oracle.update.symbols
     thetas = sympy.symbols("theta_1:6", real=True)
     value = thetas[0]

@@ -29,11 +29,12 @@ def _square() -> sympy.Basic:
 
 
 def _product() -> sympy.Basic:
+    """s_i is the norm of W_i."""
     import sympy
 
     n, i = sympy.symbols("n i", integer=True, positive=True)
-    norm: Any = sympy.IndexedBase(r"\left\Vert W\right\Vert", positive=True)
-    jacobian = sympy.Symbol(r"\left\Vert \partial x_n / \partial x_0 \right\Vert", nonnegative=True)
+    norm: Any = sympy.IndexedBase("s", positive=True)
+    jacobian = sympy.Symbol(r"\left\Vert \partial x_{n} / \partial x_{0} \right\Vert", nonnegative=True)
     return sympy.LessThan(jacobian, sympy.Rational(1, 4) ** n * sympy.Product(norm[i], (i, 1, n)), evaluate=False)
 
 
@@ -91,9 +92,9 @@ DERIVATIVE_BOUND = claim(
 VANISHING_GRADIENT = claim(
     "activation.sigmoid.vanishing_gradient", Status.DERIVED,
     statement="the Jacobian of n layers x_i = σ(W_i x_{i−1} + b_i) has norm at most 4^(−n) ∏‖W_i‖: it vanishes with "
-    "depth where ‖W_i‖ ≤ c < 4, and may explode only where ‖W_i‖ exceeds 4",
+    "depth where every ‖W_i‖ ≤ c < 4, and can explode only where some ‖W_i‖ exceed 4",
     source="Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013, section 2.1",
-    assumptions=("spectral norms; any sizes and biases",), equation=_product,
+    assumptions=("spectral norms s_i = ‖W_i‖; any sizes and biases",), equation=_product,
     theorems=("the spectral norm is submultiplicative; that of a diagonal matrix is its largest entry in modulus",),
 )  # fmt: skip
 
@@ -131,13 +132,13 @@ RELU_SUBGRADIENT = claim(
 ELU_SMOOTH = claim(
     "activation.elu.smooth", Status.DERIVED,
     statement="ELU is continuous for every α, and its derivative is continuous at 0 where α = 1 and there alone",
-    source="Clevert, Unterthiner & Hochreiter 2016, eq. 15 and 16", assumptions=("α real",),
+    source="Clevert, Unterthiner & Hochreiter 2016, section 3", assumptions=("α real",),
 )  # fmt: skip
 
 SELU_FIXED_POINT = claim(
     "activation.selu.fixed_point", Status.DERIVED,
-    statement="with α = 1.6733 and λ = 1.0507, and no other positive pair, a standard normal input leaves SELU with "
-    "mean 0 and variance 1",
+    statement="for one positive pair alone, α = 1.6733… and λ = 1.0507…, a standard normal input leaves SELU with mean "
+    "0 and variance 1",
     source="Klambauer et al. 2017, eq. 14", assumptions=("α, λ > 0",),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
@@ -16,17 +16,16 @@ __all__ = [
 
 
 def _remainder() -> sympy.Basic:
+    """J_ki = ∂f_k/∂θ_i, H = ∇²_f L, g_k = ∂L/∂f_k, B_kij = ∂²f_k/∂θ_i∂θ_j."""
     import sympy
 
-    n, m = sympy.symbols("n m", integer=True, positive=True)
-    k = sympy.Symbol("k", integer=True, positive=True)
-    hessian, jacobian = sympy.MatrixSymbol(r"\nabla^2_\theta L", n, n), sympy.MatrixSymbol("J", m, n)
-    outer = sympy.MatrixSymbol("H_L", m, m)
-    slope, curvature = sympy.Function("L'"), sympy.Function(r"\nabla^2 f")
-    rest = sympy.Sum(slope(k) * curvature(k), (k, 1, m))
-    left = sympy.Symbol(sympy.latex(hessian))
-    shown = sympy.Symbol(sympy.latex(jacobian.T * outer * jacobian))
-    return sympy.Eq(left, shown + rest, evaluate=False)
+    i, j, k, n, m = sympy.symbols("i j k l m", integer=True, positive=True)
+    bases: list[Any] = [sympy.IndexedBase(name) for name in ("J", "H", "g", "B")]
+    jacobian, outer, slope, curvature = bases
+    kept: Any = sympy.Sum(jacobian[k, i] * outer[k, n] * jacobian[n, j], (k, 1, m), (n, 1, m))
+    rest: Any = sympy.Sum(slope[k] * curvature[k, i, j], (k, 1, m))
+    left = sympy.Symbol(r"\frac{\partial^{2} L(f(\theta))}{\partial \theta_{i} \partial \theta_{j}}")
+    return sympy.Eq(left, kept + rest, evaluate=False)
 
 
 def _orthant() -> sympy.Basic:
@@ -85,7 +84,7 @@ HUTCHINSON = claim(
     "calculus.hutchinson.unbiased", Status.DERIVED,
     statement="E vᵀAv = tr A for every A where the entries of v have mean 0, variance 1 and no correlation; the "
     "variance is 2‖S‖²_F for normal entries and 2 Σ_{i≠j} S_ij² for Rademacher ones, S = (A + Aᵀ)/2",
-    source="Hutchinson 1989; Avron & Toledo 2011, lemmas 5 and 9 (for symmetric A)",
+    source="Hutchinson 1989; Avron & Toledo 2011 (for symmetric A)",
     assumptions=("independent entries for the variances", "executed at n = 3, all entries of A symbols"),
 )  # fmt: skip
 
@@ -117,15 +116,16 @@ GOE = claim(
     statement="a symmetric matrix of independent normal entries is positive definite with a probability that falls "
     "faster than exponentially with n: 1/2, (2 − √2)/4, then about 0.02, 0.002 and 1e-4 at n = 3, 4, 5; so saddles "
     "outnumber minima among random critical points",
-    source="Dean & Majumdar 2006, eq. 3; Dauphin et al. 2014, section 2 (the use)",
+    source="Dean & Majumdar 2006 (the decay); Dauphin et al. 2014, section 2 (the use)",
     assumptions=("GOE: variance 2 on the diagonal, 1 off it; n = 1 and 2 exactly, 3 to 5 by simulation",),
     equation=_orthant,
 )  # fmt: skip
 
 REMAINDER = claim(
     "calculus.gauss_newton.remainder", Status.DERIVED,
-    statement="the Hessian of θ ↦ L(f(θ)) is JᵀHJ + Σ_k ∂L/∂f_k ∇²f_k: it is the Gauss–Newton matrix where the slope "
-    "of the loss vanishes (a perfect fit) or the model is linear, and not otherwise",
+    statement="the Hessian of θ ↦ L(f(θ)) is JᵀHJ + Σ_k g_k B_k, with J the Jacobian of f, H the Hessian of L in f, "
+    "g_k = ∂L/∂f_k and B_k = ∇²f_k: it is the Gauss–Newton matrix JᵀHJ exactly where the sum vanishes, as it does "
+    "where the slope of the loss is zero (a perfect fit) and where the model is linear",
     source="Schraudolph 2002; Nocedal & Wright 2006, eq. 10.5",
     assumptions=("f and L twice continuously differentiable; executed at m = n = 2, all symbols",),
     equation=_remainder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
@@ -51,29 +51,27 @@ def _again() -> sympy.Basic:
 
 
 def _parts() -> sympy.Basic:
+    """S_i is the sum of the gradients of part i, g_i = S_i/n_i their mean."""
     import sympy
 
     n, k = sympy.symbols("n_1 n_2", integer=True, positive=True)
-    first, second = sympy.symbols("S_1 S_2", real=True)
-    return sympy.Eq((n * (first / n) + k * (second / k)) / (n + k), (first + second) / (n + k), evaluate=False)
+    first, second, one, other = sympy.symbols("g_1 g_2 S_1 S_2", real=True)
+    return sympy.Eq((n * first + k * second) / (n + k), (one + other) / (n + k), evaluate=False)
 
 
 def _order() -> sympy.Basic:
+    """Of norms: clip(n, c) = n min(1, c/n)."""
     import sympy
 
     c, scale, norm = sympy.symbols("c S n", positive=True)
-    return sympy.Eq(
-        sympy.Min(1, c / (scale * norm)) * (scale * norm) / scale,
-        sympy.Min(1, (c / scale) / norm) * norm,
-        evaluate=False,
-    )
+    clip: Any = sympy.Function("clip")
+    return sympy.Eq(clip(scale * norm, c) / scale, clip(norm, c / scale), evaluate=False)
 
 
 NORM_PROJECTION = claim(
     "clipping.global_norm.projection", Status.DERIVED,
     statement="g min(1, c/‖g‖) is the point of the ball ‖x‖ ≤ c that is closest to g, and no other is as close; its "
-    "norm is "
-    "at most c, it points where g points, and it is g itself where ‖g‖ ≤ c",
+    "norm is at most c, it points where g points, and it is g itself where ‖g‖ ≤ c",
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1; Boyd & Vandenberghe 2004, section 8.1",
     assumptions=("the Euclidean norm of all entries together, c > 0",), equation=_ball,
     theorems=("Cauchy–Schwarz: x·g = ‖x‖ ‖g‖ cos ∠(x, g) with |cos| ≤ 1",),
@@ -105,7 +103,8 @@ IDENTITY = claim(
     "accumulation.mean_gradient.identity", Status.DERIVED,
     statement="Σ n_i g_i / Σ n_i is the gradient of the mean loss over all samples, g_i being those of the means "
     "over parts",
-    source="linearity of the gradient", assumptions=("two parts (more by induction); losses of samples add up",),
+    source="linearity of the gradient",
+    assumptions=("two parts (more by induction) of n_i samples with gradients that add up to S_i; g_i = S_i/n_i",),
     equation=_parts,
 )  # fmt: skip
 
@@ -121,5 +120,6 @@ SCALING_ORDER = claim(
     "accumulation.loss_scaling.order", Status.DERIVED,
     statement="unscaling and clipping then gives the clipped gradient of the loss; clipping to c before is clipping "
     "to c/S",
-    source="Micikevicius et al. 2018, section 3.2", assumptions=("c, S, ‖g‖ > 0",), equation=_order,
+    source="Micikevicius et al. 2018, section 3.2",
+    assumptions=("c, S > 0 and n = ‖g‖ > 0; clip(n, c) = n min(1, c/n) is the norm after clipping",), equation=_order,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
@@ -13,15 +13,14 @@ __all__ = ["CLOSED_FORM", "CONSTANT"]
 
 
 def _induction() -> sympy.Basic:
-    """β (β^(n−1) θ₁ + S_n) + (1 − β) θ_{n+1} = βⁿ θ₁ + S_{n+1}, S_{n+1} = β S_n + (1 − β) θ_{n+1}."""
+    """The step from n values to n + 1."""
     import sympy
 
-    beta, n = sympy.symbols("beta n", positive=True)
-    first, new, rest = sympy.symbols("theta_1 theta_new S_n", real=True)
-    return sympy.Eq(
-        beta * (beta ** (n - 1) * first + rest) + (1 - beta) * new, beta**n * first + (beta * rest + (1 - beta) * new),
-        evaluate=False,
-    )  # fmt: skip
+    beta = sympy.Symbol("beta", positive=True)
+    n, i = sympy.symbols("n i", integer=True, positive=True)
+    theta: Any = sympy.IndexedBase("theta", real=True)
+    closed = beta ** (n - 1) * theta[1] + sympy.Sum((1 - beta) * beta ** (n - i) * theta[i], (i, 2, n))
+    return sympy.Eq(beta * closed + (1 - beta) * theta[n + 1], closed.subs(n, n + 1), evaluate=False)
 
 
 def _weights() -> sympy.Basic:
@@ -41,7 +40,6 @@ CLOSED_FORM = claim(
 CONSTANT = claim(
     "ema.weights_bias_corrected.constant", Status.DERIVED,
     statement="begun at zero, the weights of the average add up to 1 − βⁿ; divided by that, the average of a "
-    "constant is "
-    "the constant, from the first step on",
+    "constant is the constant, from the first step on",
     source="Kingma & Ba 2015, section 3", assumptions=("0 < β < 1",), equation=_weights,
 )  # fmt: skip

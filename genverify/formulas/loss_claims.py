@@ -106,7 +106,7 @@ HUBER = claim(
     "loss.huber.one_derivative", Status.DERIVED,
     statement="Huber's two branches meet at |r| = δ with one value and one slope, δ; divided by δ the slope is 1 "
     "(smooth L1), so that the two are equal at δ = 1 alone",
-    source="Huber 1964, section 4; Girshick 2015, eq. 3", assumptions=("δ > 0",),
+    source="Huber 1964; Girshick 2015, eq. 3", assumptions=("δ > 0",),
 )  # fmt: skip
 
 HINGE = claim(

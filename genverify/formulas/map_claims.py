@@ -20,11 +20,12 @@ def _indexed(names: str) -> list[Any]:
 
 
 def _shifted() -> sympy.Basic:
+    """Entry i of the image of the shifted input, and entry i − t of the image, y_i = Σ_a w_a x_{s i + a − p}."""
     import sympy
 
-    i, a, t, k = sympy.symbols("i a t k", integer=True)
+    i, a, t, k, s, p = sympy.symbols("i a t k s p", integer=True)
     w, x, y = _indexed("w x y")
-    return sympy.Eq(sympy.Sum(w[a] * x[i - t + a], (a, 0, k - 1)), y[i - t], evaluate=False)
+    return sympy.Eq(sympy.Sum(w[a] * x[s * i + a - p - s * t], (a, 0, k - 1)), y[i - t], evaluate=False)
 
 
 def _pooled() -> sympy.Basic:
@@ -87,9 +88,13 @@ INVARIANCE = claim(
 EQUIVARIANT = claim(
     "convolution_equivariance.equivariant", Status.DERIVED,
     statement="for every kernel, a circular cross-correlation of stride s maps an input shifted by s·t to its image "
-    "shifted by t; with zero padding this holds at the outputs whose windows see no padding, before or after",
+    "shifted by t, y being the image, y_i = Σ_a w_a x_{s i + a − p}; with zero padding this holds at the outputs whose "
+    "windows see no padding, before or after",
     source="Goodfellow, Bengio & Courville 2016, section 9.2",
-    assumptions=("one spatial axis; n = 6 inputs, kernels of 3, strides 1, 2 and 3", "s divides n"),
+    assumptions=(
+        "one spatial axis; s divides n; indices modulo the length of the axis",
+        "executed for n = 6 inputs, kernels of 3, strides 1, 2 and 3",
+    ),
     equation=_shifted,
 )  # fmt: skip
 
@@ -106,7 +111,10 @@ ADJOINT = claim(
     statement="the adjoint of a cross-correlation of stride s and padding p with the kernel w is the transposed "
     "convolution z_j = Σ_i w_{j + p − s i} y_i with the same kernel, stride and padding: ⟨w ⋆ x, y⟩ = ⟨x, z⟩",
     source="Dumoulin & Visin 2016, section 4",
-    assumptions=("one spatial axis; 7 inputs, kernels of 3, strides 1 to 3, paddings 0 to 2",),
+    assumptions=(
+        "one spatial axis; entries of x beyond its ends are 0",
+        "executed for 7 inputs, kernels of 3, strides 1 to 3, paddings 0 to 2",
+    ),
     equation=_transposed,
 )  # fmt: skip
 
@@ -115,7 +123,7 @@ MODES = claim(
     statement="forward mode and reverse mode compute one number: vᵀ(J₂(J₁u)) = ((vᵀJ₂)J₁)u, so that each can be held "
     "against the other, and both against the slope of t ↦ vᵀf(x + t u)",
     source="Griewank & Walther 2008, chapter 3",
-    assumptions=("f differentiable at x",),
+    assumptions=("f differentiable at x; executed for two layers of two units, the slope for one f",),
     equation=_modes,
     theorems=("chain rule", "associativity of the matrix product"),
 )  # fmt: skip

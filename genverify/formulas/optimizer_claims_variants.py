@@ -58,12 +58,14 @@ def _rescaled() -> sympy.Basic:
 CONVERGES = claim(
     "amsgrad.adam.converges",
     Status.REFUTED,
-    statement="Adam's average regret vanishes on every bounded sequence of convex functions over a bounded set",
+    statement="Adam's average regret vanishes on every sequence of convex functions with bounded gradients, over a "
+    "bounded set",
     source="Kingma & Ba 2015, theorem 4.1; refuted by Reddi, Kale & Kumar 2018, theorem 1",
     assumptions=("steps α/√t", "β₁²/√β₂ < 1"),
     counterexample="f_t(x) = 3x when t mod 3 = 1 and -x otherwise, on [-1, 1], with β = (0, 1/10), α = 1/2: Adam "
     "returns to x = 1 after every three steps, where it loses 1 in each cycle; x = -1 gains 1",
-    corrected="here the two steps up are together at least as long as the one down, so that x₃ₜ₊₁ = 1 for every t",
+    corrected="without bias corrections the two steps up are here together at least as long as the one down, so that "
+    "x₃ₜ₊₁ = 1 for every t",
     equation=_cycle,
 )
 CYCLE = claim(

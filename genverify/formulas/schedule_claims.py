@@ -106,9 +106,10 @@ def _meeting() -> sympy.Basic:
     rise = oracle.linear.expression.subs(
         {oracle.linear.symbols[1]: warmup, oracle.linear.symbols[2]: 0}, simultaneous=True
     )
-    rise = rise.subs(oracle.linear.symbols[3], start).subs(oracle.linear.symbols[0], warmup)
-    wave = oracle.cosine.expression.subs({t: 0, total: total - warmup}, simultaneous=True)
-    return sympy.Eq(rise, wave, evaluate=False)
+    rise = rise.subs(oracle.linear.symbols[3], start)
+    wave = oracle.cosine.expression.subs({t: t - warmup, total: total - warmup}, simultaneous=True)
+    before, after = sympy.Limit(rise, oracle.linear.symbols[0], warmup, "-"), sympy.Limit(wave, t, warmup, "+")
+    return sympy.Eq(before, after, evaluate=False)
 
 
 def _triangle() -> sympy.Basic:
@@ -154,8 +155,7 @@ POLYNOMIAL_RECURSION = claim(
 COSINE_RECURSION = claim(
     "schedule.cosine.recursion", Status.DERIVED,
     statement="with η(0) = η₀ the recursion by the ratio (1 + cos π(t + 1)/T)/(1 + cos πt/T) of η − η_T, and at t = T, "
-    "3T, "
-    "5T, … by adding ½ (η₀ − η_T)(1 − cos π/T), is η_T + ½ (η₀ − η_T)(1 + cos πt/T) for every t",
+    "3T, 5T, … by adding ½ (η₀ − η_T)(1 − cos π/T), is η_T + ½ (η₀ − η_T)(1 + cos πt/T) for every t",
     source="Loshchilov & Hutter 2017, eq. 5; torch.optim.lr_scheduler.CosineAnnealingLR", assumptions=_WHOLE,
     equation=_cosine,
 )  # fmt: skip
@@ -172,9 +172,8 @@ COSINE_WITHOUT_CASE = claim(
 
 RESTARTS = claim(
     "schedule.cosine_restarts.restarts", Status.DERIVED,
-    statement="restart n comes at T₀ (mⁿ − 1)/(m − 1) for m ≠ 1 (at n T₀ for m = 1), "
-    "and over one period the rates at t and "
-    "T − t add up to η₀ + η_T, so that their mean lies half way",
+    statement="restart n comes at T₀ (mⁿ − 1)/(m − 1) for m ≠ 1 (at n T₀ for m = 1), and over one period the rates at "
+    "t and T − t add up to η₀ + η_T, so that their mean lies half way",
     source="Loshchilov & Hutter 2017, section 3", assumptions=("m > 0",), equation=_restarts,
 )  # fmt: skip
 
