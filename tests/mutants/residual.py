@@ -140,6 +140,53 @@ class ActivatedAtTheEnd(Block):
         return functional.relu(self.skip(x) + self.branch(x))
 
 
+@mutant(BASIC, "gradient")
+class DetachedSkip(Block):
+    """The shortcut carries no gradient: right values, and the path that the block exists for is cut."""
+
+    def forward(self, x):
+        return functional.relu(self.skip(x.detach()) + self.branch(x))
+
+
+class Gated(Block):
+    """Squeeze and excitation: channels of the branch are weighted by what is seen of the whole image. Another block."""
+
+    def __init__(self, planes):
+        super().__init__(planes, planes)
+        self.gate = nn.Linear(planes, planes)
+
+    def forward(self, x):
+        branch = self.branch(x)
+        weight = torch.sigmoid(self.gate(branch.mean((2, 3))))
+        return functional.relu(x + branch * weight[..., None, None])
+
+
+class FirstNormTwice(Block):
+    """The first normalisation is used in both places: a copied line that shapes allow."""
+
+    def __init__(self, planes):
+        super().__init__(planes, planes)
+        self.bn1, self.bn2 = nn.BatchNorm2d(planes), nn.BatchNorm2d(planes)
+
+    def forward(self, x):
+        hidden = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(x + self.bn1(self.conv2(hidden)))
+
+
+class NormAfterActivation(FirstNormTwice):
+    """Convolution, activation, normalisation: the first two in the wrong order for the published block."""
+
+    def forward(self, x):
+        hidden = self.bn1(functional.relu(self.conv1(x)))
+        return functional.relu(x + self.bn2(self.conv2(hidden)))
+
+
+MUTANTS += [
+    Mutant(name=f"{BASIC}: {f.__name__}", make=lambda f=f: Formula(f(2), like=BASIC), killed_by="formula.dialect")
+    for f in (Gated, FirstNormTwice, NormAfterActivation)
+]
+
+
 @twin(BASIC)
 class Sequential(nn.Module):
     """Biases, the layers in a Sequential, the shortcut registered first, the sum in place, SiLU."""
@@ -197,7 +244,39 @@ class Grouped(Block):
         return functional.relu(self.skip(x) + self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x))))))
 
 
+class Published(nn.Module):
+    """The block as torchvision writes it: the projection is passed in, activations and the sum work in place."""
+
+    def __init__(self, inplanes, planes, stride=1, downsample=None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inplanes, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = downsample
+
+    def forward(self, x):
+        identity = x
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        out += identity
+        return self.relu(out)
+
+
+def projected() -> nn.Module:
+    """A published block that halves the image."""
+    return Published(1, 2, 2, nn.Sequential(nn.Conv2d(1, 2, 1, 2, bias=False), nn.BatchNorm2d(2)))
+
+
 TWINS += [
+    Twin(name="published residual block", make=lambda: Formula(projected(), like=BASIC)),
+    Twin(
+        name="residual block in float32 only",
+        make=lambda: Formula(Grouped(2, 2), like=BASIC, dtype=torch.float32),
+    ),
     Twin(name="a function of its weights", make=lambda: Formula(functional_block, like=BASIC)),
     Twin(name="running statistics", make=lambda: Formula(Normalised(2, 2).eval(), like=BASIC)),
     Twin(name="group normalisation", make=lambda: Formula(Grouped(2, 2), like=BASIC)),
