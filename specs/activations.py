@@ -91,15 +91,20 @@ def test_the_branches_of_elu_meet():
 # For one pair (α, λ) a standard normal input leaves SELU with mean 0 and variance 1.
 #
 # ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
-# E f(Z) = λ (1/√(2π) + α m₁) and E f(Z)² = λ² (½ + α² m₂), with m_k = E (e^Z − 1)ᵏ 1(Z < 0). The first is linear in α
-# and fixes it, the second then fixes λ > 0.
+# E f(Z) = λ (1/√(2π) + α m₁) and E f(Z)² = λ² (½ + α² m₂), with m_k = E (e^Z − 1)ᵏ 1(Z < 0), so that m₁ < 0 < m₂. The
+# first is linear in α and fixes it, the second then fixes λ > 0.
 
 
 @proves("activation.selu.fixed_point")
 def test_the_constants_of_selu_are_solved_for():
-    """Solved by SymPy in closed form; the published digits are these numbers."""
-    for one in activation.selu_constants.steps:
-        assert one.latex()
+    """One solution for any m₁ < 0 < m₂; with the integrals, which the oracle takes, the published digits."""
+    a, rate = sympy.symbols("alpha lambda", positive=True)
+    first, second = sympy.Symbol("m1", negative=True), sympy.Symbol("m2", positive=True)
+    (only,) = sympy.solve(rate * (1 / sympy.sqrt(2 * sympy.pi) + a * first), a)
+    assert only.is_positive
+    assert len(sympy.solve(rate**2 * (sympy.Rational(1, 2) + a**2 * second) - 1, rate)) == 1
+    mean, moment = (one.equation for one in activation.selu_constants.steps)  # each is checked where it is written
+    assert (mean.rhs, moment.rhs) == (0, 1)
     alpha, scale = (sympy.N(value, 35) for value in activation.selu_constants.expressions)
     assert abs(alpha - sympy.Float("1.6732632423543772848170429916717", 35)) < sympy.Float("1e-30")
     assert abs(scale - sympy.Float("1.0507009873554804934193349852946", 35)) < sympy.Float("1e-30")

@@ -294,7 +294,7 @@ def test_the_rate_near_the_fit():
 
 @proves("gaussian.mle.by_gradient_descent")
 def test_gradient_descent_reaches_the_fit():
-    """0.8²⁰⁰⁰ and |1 − 0.1/σ̂²|²⁰⁰⁰ are below rounding on these data; on the same data scaled down it diverges."""
+    """0.8²⁰⁰⁰ and |1 − 0.1/σ̂²|²⁰⁰⁰ are below rounding on these data; scaled down it is thrown far from the fit."""
     x = torch.tensor([-1.5, -0.5, 0.25, 0.75, 2.0], dtype=torch.float64)
     mean, variance = gaussian.mle(x)
     eps = torch.finfo(torch.float64).eps
@@ -307,8 +307,11 @@ def test_gradient_descent_reaches_the_fit():
     assert abs(found[1] - variance) <= rounding
     small = 0.05 * x
     assert gaussian.mle(small)[1] < 0.1 / 2
-    lost = reference.fit_by_gradient_descent(small)
-    assert not abs(lost[0] - gaussian.mle(small)[0]) <= small.abs().max()  # further off than any observation, or NaN
+    for steps in (100, 200):  # later it comes near and is thrown out again, when, depends on every rounding
+        lost = reference.fit_by_gradient_descent(small, steps=steps)
+        assert (
+            not abs(lost[0] - gaussian.mle(small)[0]) <= small.abs().max()
+        )  # further off than any observation, or NaN
 
 
 # ── Reference and verdict ────────────────────────────────────────────────────────────────────────────────────────────

@@ -137,7 +137,7 @@ def test_the_product_holds_a_one(depth):
     assert all(sympy.prod(slopes).subs(a, 0) == 0 for a in slopes)
     assert all(product.subs(a, -1) == 0 for a in slopes)
     a, k = sympy.IndexedBase("a"), sympy.Symbol("L", integer=True, positive=True)
-    displayed = map_claims.DEPTH.equation().subs(k, depth).doit()
+    displayed = map_claims.DEPTH.equation().rhs.subs(k, depth).doit()
     assert sympy.expand(displayed.subs({a[i + 1]: s for i, s in enumerate(slopes)}) - product) == 0
 
 

@@ -259,6 +259,8 @@ def test_the_focal_loss_is_cross_entropy_with_a_factor():
         for gamma_ in (0, 1, 2):
             gap = (value - want).subs(g, gamma_)
             assert sympy.simplify(sympy.expand_log(sympy.simplify(gap), force=True)) == 0
+        factor = value / value.subs(g, 0)  # (1 − p_t)^γ for every γ: a power of what it is at γ = 1
+        assert sympy.simplify(sympy.powdenest(factor / factor.subs(g, 1) ** g, force=True)) == 1
     assert loss.focal.steps[0].title == "γ = 0"
 
 

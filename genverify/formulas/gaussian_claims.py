@@ -158,6 +158,6 @@ DESCENT_RATE = claim(
 DESCENT_REACHES = claim(
     "gaussian.mle.by_gradient_descent", Status.SUPPORTED,
     statement="the fit by 2,000 steps of gradient descent at η = 0.1 from μ = 0, σ = 1 reaches the closed form to "
-    "rounding on data of variance about 1, and diverges where σ̂² < η/2",
+    "rounding on data of variance about 1, and does not settle where σ̂² < η/2",
     source="the Blog, on the fit as an optimisation", assumptions=("the data of the spec",),
 )  # fmt: skip

@@ -133,6 +133,6 @@ LABEL_SMOOTHING = claim(
 
 FOCAL = claim(
     "loss.focal.reduces", Status.DERIVED,
-    statement="at γ = 0 and α = 1 the focal loss is cross-entropy, and for γ > 0 it is smaller by (1 − p_t)^γ",
+    statement="at γ = 0 and α = 1 the focal loss is cross-entropy; for γ > 0 it is smaller by the factor (1 − p_t)^γ",
     source="Lin et al. 2017, section 3", assumptions=("0 < p_t < 1, γ ≥ 0",),
 )  # fmt: skip

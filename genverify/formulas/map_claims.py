@@ -71,7 +71,8 @@ def _depth() -> sympy.Basic:
 
     count, k = sympy.symbols("L k", integer=True, positive=True)
     (slope,) = _indexed("a")
-    return sympy.Product(1 + slope[k], (k, 1, count))
+    whole = sympy.Symbol(r"\frac{\partial x_{L}}{\partial x_{0}}")
+    return sympy.Eq(whole, sympy.Product(1 + slope[k], (k, 1, count)), evaluate=False)
 
 
 INVARIANCE = claim(
