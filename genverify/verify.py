@@ -67,7 +67,7 @@ def _refuse_spoilt_parameters(subject: Subject) -> None:
         return
     # Parameters alone: a buffer may well hold −inf, as a mask.
     for name, parameter in owner.named_parameters():
-        if isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin):
+        if torch.nn.parameter.is_lazy(parameter):
             raise UsageError(
                 given=f"{subject.label}, whose parameter {name!r} has no shape yet",
                 expected="a module that has seen an input", do="call it once before it is verified",
