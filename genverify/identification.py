@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,6 +85,7 @@ def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identi
     claims = {**optimizer.hyper, **hyper} if isinstance(optimizer, Optimizer) else hyper
     rules = [find_rule(rule)] if rule is not None else list(RULES.values())
     ready: list[tuple[Optimizer, Trajectory]] = []
+    driven: dict[str, Trajectory] = {}
     refusal: Exception | None = None
     searching = False
     for one in rules:
@@ -92,7 +93,7 @@ def identify(optimizer: Any, *, rule: str | None = None, **hyper: Any) -> Identi
             subject = introduce(adapt(Optimizer(f, rule=one.name, hyper={**claims}, name=label)))
             searching = searching or _law(subject).wants == "function"
             if rule is not None or _means_it(subject, claims):
-                ready.append((subject, _driven(subject)))
+                ready.append((subject, _driven(subject, driven)))
         except (UsageError, SubjectRaised) as error:
             refusal = refusal or error
     if searching:
@@ -118,9 +119,17 @@ def _law(subject: Optimizer) -> RuleLaw:
     return subject.law
 
 
-def _driven(subject: Optimizer) -> Trajectory:
-    """The subject along the first of the streams that it takes, of those that its rule can be judged by."""
-    streams = _streams(subject)
+def _driven(subject: Optimizer, known: dict[str, Trajectory]) -> Trajectory:
+    """The subject along the first of the streams that it takes, once for all rules that start and feed it alike."""
+    law = _law(subject)
+    assert subject.convention is not None
+    like = repr((law.wants == "sparse", sorted(law.arguments({}).items()), sorted(subject.convention.capabilities)))
+    if like not in known:
+        known[like] = _along(subject, _streams(subject))
+    return known[like]
+
+
+def _along(subject: Optimizer, streams: Sequence[Stream]) -> Trajectory:
     for stream in streams[:-1]:
         try:
             return drive(subject, stream)

@@ -104,7 +104,7 @@ def _explained(subject: Optimizer, case: Case, found: Finding) -> str:
         what = f"probably {found.distinct}"
     else:
         what = "follows no dialect that is known" if moved or not due else "does not move"
-        numbers += f", {moved / due:.6g} times as far" if due and moved else ""
+        numbers += f", {_apart(moved / due, 1.0)[0]} times as far" if due and moved else ""
     with_options = f" with {shown(case['options'])}" if case["options"] else ""
     rates = case["rates"] if "rates" in case else torch.ones(1)
     if not bool((rates == 1).all()):

@@ -41,7 +41,8 @@ def revealing(
         -(0.9**k) * torch.cos(k),
     )
     gradients = torch.stack([_two_digits(column) for column in columns], dim=1)
-    begin = torch.tensor(_START, dtype=torch.float64)
+    # Steps are small beside numbers near 1: in a narrow dtype their own digits would be lost in the parameter's.
+    begin = torch.tensor(_START, dtype=torch.float64) * (1.0 if dtype is torch.float64 else 2.0**-10)
     sizes = [torch.Size(shape).numel() for shape in shapes]
     parameters = [part.reshape(shape).to(dtype) for part, shape in zip(begin.split(sizes), shapes, strict=True)]
     rates = torch.ones(steps, dtype=torch.float64)

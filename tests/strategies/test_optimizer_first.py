@@ -93,3 +93,15 @@ class AdamWrongAfterTen(_Adam):
 def test_a_witness_says_the_same_after_it_is_made_smaller():
     failure = gv.verify(gv.Optimizer(AdamWrongAfterTen, rule="adam"), budget="quick", checks=["optimizer.trajectory"])
     assert "at step 11" in failure.failures[0].evidence.message
+
+
+class AdamDriftsInFloat32(_Adam):
+    def held(self, p, v, state, group):
+        return super().held(p, v, state, group) * (1 + 1e-4 * (p.dtype is torch.float32))
+
+
+def test_a_fault_of_float32_alone_is_not_lost_in_the_parameters_digits():
+    wrong = gv.Optimizer(AdamDriftsInFloat32, rule="adam")
+    failures = gv.verify(wrong, budget="quick", checks=["optimizer.trajectory"]).failures
+    assert failures
+    assert failures[0].evidence.unit == "float32"

@@ -9,34 +9,24 @@ from genverify.subjects.optimizer import Optimizer
 from genverify.verdict import Outcome
 from genverify.verify import verify
 
+# One for each class, in its least common options; `torch_optim_table` looks at more of them, by fewer checks.
 SUBJECTS = {
-    "SGD": (torch.optim.SGD, "sgd", {}),
-    "SGD as gradient descent": (torch.optim.SGD, "gradient_descent", {"lr": 0.1}),
-    "SGD with momentum": (torch.optim.SGD, "heavy_ball", {"lr": 0.1, "momentum": 0.9}),
-    "SGD with dampening": (torch.optim.SGD, "sgd", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
     "SGD with Nesterov": (torch.optim.SGD, "nesterov", {"lr": 0.1, "momentum": 0.9}),
     "SGD, maximizing, decayed, foreach": (
         torch.optim.SGD, "sgd", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "maximize": True, "foreach": True},
     ),
     "Adam": (torch.optim.Adam, "adam", {"lr": 1e-3}),
-    "Adam with AMSGrad": (torch.optim.Adam, "amsgrad", {}),
-    "Adam with AMSGrad, foreach": (torch.optim.Adam, "adam", {"amsgrad": True, "foreach": True}),
-    "Adam, decayed, maximizing": (torch.optim.Adam, "adam", {"weight_decay": 0.1, "maximize": True}),
     "AdamW": (torch.optim.AdamW, "adamw", {}),
     "RMSprop": (torch.optim.RMSprop, "rmsprop", {}),
     "Adagrad": (torch.optim.Adagrad, "adagrad", {}),
-    "Adadelta": (torch.optim.Adadelta, "adadelta", {}),
     "Adadelta, decayed, foreach": (torch.optim.Adadelta, "adadelta", {"weight_decay": 0.1, "foreach": True}),
     "Adamax": (torch.optim.Adamax, "adamax", {}),
-    "NAdam": (torch.optim.NAdam, "nadam", {}),
     "NAdam, decoupled": (torch.optim.NAdam, "nadam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
-    "RAdam": (torch.optim.RAdam, "radam", {}),
     "RAdam, decoupled, foreach": (
         torch.optim.RAdam, "radam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "foreach": True},
     ),
     "Rprop": (torch.optim.Rprop, "rprop", {}),
     "ASGD": (torch.optim.ASGD, "asgd", {}),
-    "Adafactor": (torch.optim.Adafactor, "adafactor", {"eps": (1e-16, 1e-3)}),
     "Adafactor, decayed, maximizing": (
         torch.optim.Adafactor, "adafactor", {"eps": (1e-16, 1e-3), "weight_decay": 0.1, "maximize": True},
     ),
@@ -68,19 +58,6 @@ def test_torch_follows_the_rule(name):
 def test_torch_under_another_name_fails_and_is_named(kind, rule, hyper, words):
     failures = verify(Optimizer(kind, rule=rule, **hyper), budget="quick", checks=["optimizer.trajectory"]).failures
     assert words in failures[0].evidence.message
-
-
-@pytest.mark.xfail(strict=True, reason="torch 2.13: Adafactor's default ε₁ is the first parameter's dtype's, for all")
-def test_adafactors_default_epsilon_is_each_parameters_own():
-    def moved(*others):
-        w = torch.nn.Parameter(torch.zeros(1))
-        w.grad = torch.full((1,), 1e-8)
-        torch.optim.Adafactor([*others, w], foreach=False).step()
-        return w.detach()
-
-    other = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
-    other.grad = torch.ones_like(other)
-    assert torch.equal(moved(other), moved())
 
 
 @pytest.mark.xfail(strict=True, reason="torch 2.13: fused Adam on the CPU reads memory in order, whatever the strides")
