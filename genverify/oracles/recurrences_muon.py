@@ -12,6 +12,7 @@ Source: Jordan et al. 2024, Muon; Liu et al. 2025, "Muon is scalable for LLM tra
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -157,12 +158,23 @@ def orthogonalised(
     >>> bool((torch.linalg.svdvals(found) > 0.6).all()), bool((allowed < 0.5).all())
     (True, True)
     """
-    a, b, c, steps = hyper["a"], hyper["b"], hyper["c"], int(hyper["ns_steps"])
+    numbers = tuple(float(hyper[name]) for name in ("a", "b", "c", "ns_steps", "eps"))
+    held = (one.double().contiguous().numpy().tobytes() for one in (u, error))
+    return _orthogonalised(*held, tuple(u.shape), numbers, epsilon)
+
+
+@functools.lru_cache(maxsize=8)
+def _orthogonalised(
+    values: bytes, errors: bytes, shape: tuple[int, ...], numbers: tuple[float, ...], epsilon: str
+) -> tuple[Tensor, Tensor]:
+    """Dialects differ in what becomes of O(u), seldom in u: it is dear, and computed once for all of them."""
+    u, error = (torch.frombuffer(bytearray(one), dtype=torch.float64).reshape(shape) for one in (values, errors))
+    a, b, c, steps, eps = *numbers[:3], int(numbers[3]), numbers[4]
     tall = u.shape[1] > u.shape[2]
     if tall:
         u, error = u.mT, error.mT
     norm = torch.linalg.matrix_norm(u, keepdim=True)
-    norm = norm + hyper["eps"] if epsilon == "added" else norm.clamp_min(hyper["eps"])
+    norm = norm + eps if epsilon == "added" else norm.clamp_min(eps)
     x = u / norm
     run = _iteration(steps, a, b, c, *u.shape[1:])
     sizes = _magnitudes(x, steps, a, b, c)

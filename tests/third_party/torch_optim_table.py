@@ -66,6 +66,7 @@ def row(name: str, rule: str, options: dict[str, Any], budget: str, checks: list
     seconds = time.process_time() - begun
     counts = {outcome: report.count(outcome) for outcome in Outcome}
     shown = ", ".join(f"{n} {outcome.name}" for outcome, n in counts.items() if n)
+    shown += "".join(f" ({one.check})" for one in report.failures)
     words = ", ".join(f"{key}={value!r}" for key, value in options.items())
     notes = {note for one in report for note in one.evidence.notes if "dialect" in note}
     note = ("; " + "; ".join(sorted(notes))) if notes else ""
