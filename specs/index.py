@@ -64,7 +64,9 @@ anything; each claim on it is proved, supported or refuted by tests (`pytest spe
 
 DERIVED: a written proof whose algebra SymPy executes; the theorems it uses are cited. SUPPORTED: checked, not proved.
 REFUTED: false as its source states it; the page shows the counterexample and proves the corrected statement. An
-equation is rendered from the object that the page's tests assert on; the notation is the one in which it runs.
+equation is rendered from the object that the page's tests assert on; the notation is the one in which it runs. Where a
+source is "the Blog", it is the series "Fundamentals of deep learning", "Training dynamics" and "Generative models",
+whose statements these pages put to the test.
 """
 
 
