@@ -160,12 +160,12 @@ def _grid(axes: str) -> Argument:
 
     numbers = {"low": 0, "high": _COARSE - 1, "integral": True}
     value = Domain(
-        name="level of a grid from −1 to 1", **numbers,  # type: ignore[arg-type]
+        name="level of a grid from −1 to 1", **numbers,
         make=lambda raw, shape, dtype: (2 * raw.reshape(shape).round() / (_COARSE - 1) - 1).to(dtype),
     )  # fmt: skip
     forms = (
         Form(name="x", domain=value, aliases=(*VALUE, "image", "pixel", "pixels")),
-        Form(name="number", domain=Domain(name="number of a level, 0 to 255", make=level, **numbers),  # type: ignore[arg-type]
+        Form(name="number", domain=Domain(name="number of a level, 0 to 255", make=level, **numbers),
              aliases=("x_int", "level_index", "pixel_values", "x_255"), canonical=lambda n: 2 * n / 255 - 1),
     )  # fmt: skip
     return Argument(name="x", axes=axes, forms=forms, differentiable=False)
@@ -215,7 +215,7 @@ DISCRETISED_LOGISTIC = formula(
         name="density.discretised_logistic",
         statement="log [σ((x + h − μ)/s) − σ((x − h − μ)/s)], h = 1/255; σ is 1 above the grid and 0 below it",
         source="Salimans et al. 2017, eq. 2",
-        arguments=(_grid("batch event"), _near("batch event"), spread(axes="batch event", **_GRID_SCALE), _LEVELS),  # type: ignore[arg-type]
+        arguments=(_grid("batch event"), _near("batch event"), spread(axes="batch event", **_GRID_SCALE), _LEVELS),
         oracle=signed(_masses),
         output="batch event",
         dialects=(*_OVER, _SIGN, _BINS),
@@ -240,7 +240,7 @@ DISCRETISED_LOGISTIC_MIXTURE = formula(
         source="Salimans et al. 2017, eq. 1 and 2",
         arguments=(
             _grid("batch"), chances("logits", "batch component"), _near("batch component"),
-            spread("scale", "batch component", **_GRID_SCALE), _LEVELS,  # type: ignore[arg-type]
+            spread("scale", "batch component", **_GRID_SCALE), _LEVELS,
         ),
         oracle=signed(_mixture),
         output="batch",
