@@ -196,5 +196,5 @@ def test_a_corrupt_or_foreign_token(spoil, words):
 
 
 def test_a_module_that_has_seen_no_input_is_refused():
-    with pytest.raises(gv.UsageError, match="has no shape yet.*call it once"):
+    with pytest.raises(gv.UsageError, match=r"has no shape yet.*call it once"):
         gv.verify(gv.Map(torch.nn.LazyLinear(3), event_shape=2))

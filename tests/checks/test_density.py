@@ -118,7 +118,7 @@ def two_islands(x):
         Density(wiggling, event_shape=1),
         Density(lambda x: Cauchy(0.0, 1.0).log_prob(x).sum(-1), event_shape=3),
     ],
-    ids=str,
+    ids=lambda law: law.f.__name__ if isinstance(law, Density) else str(law),
 )  # fmt: skip
 def test_peaks_tails_and_ripples_are_not_accused(law):
     verdict = found(law if isinstance(law, Density) else Density(law))

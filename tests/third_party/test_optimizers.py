@@ -11,7 +11,8 @@ from genverify.verify import verify
 
 # One for each class, in its least common options; `torch_optim_table` looks at more of them, by fewer checks.
 SUBJECTS = {
-    "SGD with Nesterov": (torch.optim.SGD, "nesterov", {"lr": 0.1, "momentum": 0.9}),
+    # Not fused: that form raises when a gradient comes late, as `torch_optim_table`'s expected failure shows.
+    "SGD with Nesterov": (torch.optim.SGD, "nesterov", {"lr": 0.1, "momentum": 0.9, "fused": False}),
     "SGD, maximizing, decayed, foreach": (
         torch.optim.SGD, "sgd", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "maximize": True, "foreach": True},
     ),
