@@ -208,14 +208,17 @@ def _masses(x: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor, levels: Nu
     return oracle.discretised_logistic_terms(x, mean, scale, levels, edges=edges, half=half)
 
 
-_GRID_SCALE = {"low": 0.3, "extreme": 3.5}
+def _scale(axes: str) -> Argument:
+    """A scale of a few tens of bins or more."""
+    return spread("scale", axes, low=0.3, extreme=3.5)
+
 
 DISCRETISED_LOGISTIC = formula(
     Specification(
         name="density.discretised_logistic",
         statement="log [σ((x + h − μ)/s) − σ((x − h − μ)/s)], h = 1/255; σ is 1 above the grid and 0 below it",
         source="Salimans et al. 2017, eq. 2",
-        arguments=(_grid("batch event"), _near("batch event"), spread(axes="batch event", **_GRID_SCALE), _LEVELS),
+        arguments=(_grid("batch event"), _near("batch event"), _scale("batch event"), _LEVELS),
         oracle=signed(_masses),
         output="batch event",
         dialects=(*_OVER, _SIGN, _BINS),
@@ -240,7 +243,7 @@ DISCRETISED_LOGISTIC_MIXTURE = formula(
         source="Salimans et al. 2017, eq. 1 and 2",
         arguments=(
             _grid("batch"), chances("logits", "batch component"), _near("batch component"),
-            spread("scale", "batch component", **_GRID_SCALE), _LEVELS,
+            _scale("batch component"), _LEVELS,
         ),
         oracle=signed(_mixture),
         output="batch",
