@@ -67,8 +67,13 @@ def weighted_nll(log_prob: Tensor, weight: Tensor, *, relative: bool = False) ->
     >>> weighted_nll(torch.zeros(2), torch.ones(2))
     (tensor([-0., -0.]),)
     """
-    scale = weight / weight.mean(-1, keepdim=True) if relative else weight
-    return (-scale * log_prob,)
+    if not relative:
+        return (-weight * log_prob,)
+    mean_weight = weight.mean(-1, keepdim=True)
+    value = -weight / mean_weight * log_prob
+    # The slopes of w and of its mean, which cancel for a single draw: terms that cancel, too.
+    own, total = value.detach() * weight.log(), value.detach() * mean_weight.log()
+    return value, own, -own, total, -total
 
 
 def effective_sample_size(log_weights: Tensor, *, relative: bool = False, perplexity: bool = False) -> Terms:
