@@ -8,7 +8,7 @@ from genverify.subjects.formula import Formula
 
 def batch_jacobian(f, x):
     """(B, m, n): Jacobian of each output row with respect to its own input row; f may couple rows."""
-    J = torch.autograd.functional.jacobian(f, x)          # (B, m, B, n)
+    J = torch.autograd.functional.jacobian(f, x)  # (B, m, B, n)
     return torch.stack([J[i, :, i] for i in range(len(x))])
 
 

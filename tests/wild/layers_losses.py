@@ -11,7 +11,7 @@ from genverify.subjects.formula import Formula
 
 def gelu_tanh(x):
     """GELU, tanh approximation: 0.5 x (1 + tanh(sqrt(2/pi)(x + 0.044715 x^3)))."""
-    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def gelu_tanh_no_x(x):
@@ -20,7 +20,7 @@ def gelu_tanh_no_x(x):
     Source: tensorflow/tfjs#8224 (review), the same slip in the documentation is tensorflow#50510.
     Symptom: large except at x=1 (and x=0 gives 0.5).
     """
-    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def label_smoothing_loss(logits, y, eps):

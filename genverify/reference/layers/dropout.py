@@ -14,7 +14,7 @@ ALPHA_PRIME = -1.0507009873554805 * 1.6732632423543772
 
 
 def dropout(x: Tensor, p: float = 0.5) -> Tensor:
-    """x m / (1 − p), where each m is 0 with probability p and 1 otherwise, independently.
+    """Inverted dropout: x m / (1 − p), where each m is 0 with probability p and 1 otherwise, independently.
 
     Source: Srivastava et al. 2014, section 10 (the scaling at training time).
     """
@@ -23,7 +23,7 @@ def dropout(x: Tensor, p: float = 0.5) -> Tensor:
 
 
 def alpha_dropout(x: Tensor, p: float = 0.5) -> Tensor:
-    """a (x m + α' (1 − m)) + b with the a and b that keep mean 0 and variance 1.
+    """Alpha dropout: a (x m + α' (1 − m)) + b with the a and b that keep mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, section "New dropout technique".
     """
