@@ -39,12 +39,28 @@ _NORM = Axis(
     ),
 )  # fmt: skip
 
+# Below this size squares vanish in float32, and the quotient of two norms is 0/0: no direction is so short.
+_SHORTEST = 1e-9
+
+
+def _of_size(raw: torch.Tensor) -> torch.Tensor:
+    return torch.where(raw.abs() < _SHORTEST, torch.zeros_like(raw), raw)
+
+
+def _entries(name: str, aliases: tuple[str, ...]) -> Argument:
+    entries = Domain(
+        name="zero, or not tiny", extreme_low=-1e6, extreme_high=1e6, narrow_low=-1e6, narrow_high=1e6,
+        make=lambda raw, shape, dtype: _of_size(raw).reshape(shape).to(dtype),
+    )  # fmt: skip
+    return plain(name, "filter input", entries, aliases)
+
+
 DIRECTION = formula(
     Specification(
         name="landscape.filter_normalised_direction",
         statement="d_i ‖w_i‖/‖d_i‖ for every filter i of one layer (a row; of a convolution, declare shapes=)",
         source=_SOURCE,
-        arguments=(any_real("direction", "filter input", *_D), any_real("weight", "filter input", *_W)),
+        arguments=(_entries("direction", _D), _entries("weight", _W)),
         oracle=oracle.direction, output="filter input", dialects=(_NORM,), layouts=(Layout(name="one layer"),),
         sizes={"filter": (3, 2, 1), "input": (2, 3, 1)}, gradient=False,
         derivation="landscape.filter_normalised_direction.norms",
@@ -58,7 +74,7 @@ _COUNT = sum(torch.Size(shape).numel() for shape in _SHAPES)
 
 def _network() -> Domain:
     def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> list[torch.Tensor]:
-        parts = raw.reshape(-1).split([torch.Size(one).numel() for one in _SHAPES])
+        parts = _of_size(raw).reshape(-1).split([torch.Size(one).numel() for one in _SHAPES])
         return [part.reshape(one).to(dtype) for part, one in zip(parts, _SHAPES, strict=True)]
 
     return Domain(name="parameters of a small network", make=make)
