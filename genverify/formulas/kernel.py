@@ -9,15 +9,20 @@ from genverify.formulas.catalogue import formula
 from genverify.formulas.references import declares_reference
 from genverify.oracles import kernel as oracle
 from genverify.reference.calculus import kernel as reference
-from genverify.subjects.domains import positive
+from genverify.subjects.domains import positive, real
 from genverify.subjects.formula import Formula
-from genverify.subjects.parametrisation import any_real, positive_scale
+from genverify.subjects.parametrisation import plain, positive_scale
 from genverify.subjects.specification import Argument, Form, Layout, Specification
 
 __all__ = ["RBF", "RBF_MIXED_HESSIAN"]
 
 _X = ("x", "X", "x1", "a", "xs", "x_1", "first")
 _Y = ("y", "Y", "x2", "b", "z", "ys", "x_2", "second", "xp", "x_prime", "center", "centers", "landmarks")
+
+
+def _point(name: str, axes: str, aliases: tuple[str, ...]) -> Argument:
+    """A point so near the others that float32 keeps all digits of the kernel, whose exponent is 72 at most."""
+    return plain(name, axes, real(low=-0.75, high=0.75), aliases)
 
 
 def _width() -> Argument:
@@ -35,7 +40,7 @@ RBF = formula(
         name="kernel.rbf",
         statement="k(x, y) = exp(−‖x − y‖²/(2σ²)), γ = 1/(2σ²)",
         source="Rasmussen & Williams 2006, eq. 4.9",
-        arguments=(any_real("x", "batch event", *_X), any_real("y", "other event", *_Y), _width()),
+        arguments=(_point("x", "batch event", _X), _point("y", "other event", _Y), _width()),
         oracle=oracle.rbf_pairs,
         output="batch other",
         layouts=(
@@ -54,7 +59,7 @@ RBF_MIXED_HESSIAN = formula(
         name="kernel.rbf_mixed_hessian",
         statement="∂²k/∂x∂yᵀ = k (I − ddᵀ/σ²)/σ², d = x − y, k = exp(−‖d‖²/(2σ²))",
         source="Liu, Lee & Jordan 2016",
-        arguments=(any_real("x", "batch event", *_X), any_real("y", "batch event", *_Y), _width()),
+        arguments=(_point("x", "batch event", _X), _point("y", "batch event", _Y), _width()),
         oracle=oracle.rbf_mixed_hessian,
         output="batch event event",
         layouts=(
