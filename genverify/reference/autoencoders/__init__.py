@@ -1,0 +1,1 @@
+"""Autoencoders, plain and variational, and the parts that they are made of."""
