@@ -91,7 +91,10 @@ class Reading:
             if values is None:
                 return None
             found.update(values)
-        return found
+        assert subject.match is not None
+        maps = {one.name: one.laws for one in subject.match.inside}
+        laws = {name: part.law for part in self.parts for name in part.names}
+        return {name: maps[name].get(laws[name], torch.clone)(value) for name, value in found.items()}
 
 
 def roles(
@@ -117,8 +120,10 @@ def readings(subject: Formula, tape: Any, case: Case, layout: Layout) -> list[Re
     assert subject.match is not None
     shapes = _shapes(subject, case, layout)
     laws: dict[str, list[Argument]] = {}
+    drawn = {one.law for one in tape.draws}
     for argument in subject.match.inside:
-        laws.setdefault(argument.law, []).append(argument)
+        law = next((one for one in (argument.law, *argument.laws) if one in drawn), argument.law)
+        laws.setdefault(law, []).append(argument)
     ways = [
         [
             part

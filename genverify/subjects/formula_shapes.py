@@ -113,7 +113,10 @@ def fitting(subject: Formula) -> tuple[Layout, ...]:
     """
     assert subject.match is not None
     found, wrong = [], None
+    given = {bound.argument.name for bound in subject.match.bound}
     for layout in subject.layouts():
+        if not given.issuperset(layout.needs):
+            continue
         try:
             for bound in subject.match.bound:
                 arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)

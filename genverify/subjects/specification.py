@@ -88,6 +88,8 @@ class Argument:
         normwise: Whether roundings scale with its largest entry (a matrix that is factorised).
         default: The oracle's value when the subject has no such argument; REQUIRED when it must have one.
         law: For a draw, the law of its standardised value.
+        laws: For a draw, the other laws by which a subject may make it → the map from their standardised values: a
+            Gumbel number comes from a uniform or from an exponential one.
         in_grad: The value is a gradient: the subject is given a parameter (or a list of them) that has it in `.grad`,
             and what it leaves there is the result.
     """
@@ -101,6 +103,7 @@ class Argument:
     normwise: bool = False
     default: Any = ...
     law: str = ""
+    laws: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
     in_grad: bool = False
 
 
@@ -114,17 +117,23 @@ class Layout:
         shared: Arguments that are given once for the whole batch.
         shapes: Argument (or ``"return"``) → the axes in which the subject takes it, as in `Formula.shapes`: a weight
             that is kept as [in, out], say. Tried when an earlier layout is refused or gives other values.
+        instead: Arguments → the axes that they have in this layout instead of their own, where these are of other
+            sizes: values at one state more than there are rewards, say. The oracle sees them so.
+        needs: Arguments that the subject must be given for this layout to be tried.
     """
 
     name: str
     drop: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     shapes: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     def axes(self, argument: Argument) -> tuple[str, ...]:
         """The axes of an argument in this layout."""
         gone = {*self.drop, *(("batch",) if argument.name in self.shared else ())}
-        return tuple(axis for axis in argument.axes.split() if axis not in gone)
+        own = self.instead.get(argument.name, argument.axes)
+        return tuple(axis for axis in own.split() if axis not in gone)
 
 
 @dataclass(frozen=True, kw_only=True)
