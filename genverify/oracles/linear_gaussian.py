@@ -83,7 +83,7 @@ def posterior(x: Tensor, model: Model) -> tuple[Tensor, Tensor]:
 
 
 def log_evidence(x: Tensor, model: Model) -> Tensor:
-    """log p(x) = log N(x; c, WWᵀ + Ψ).
+    """The evidence: log p(x) = log N(x; c, WWᵀ + Ψ).
 
     Shapes: ``x`` [batch, observed]; [batch], nats.
 
