@@ -14,7 +14,8 @@ from genverify.checks.formula_draws import Reading, readings
 from genverify.checks.formula_explanation import explain
 from genverify.checks.formula_leftover import ask_about_leftovers, silent
 from genverify.checks.formula_oracle import fitted
-from genverify.errors import SubjectRaised
+from genverify.checks.formula_result import pick
+from genverify.errors import SubjectRaised, UsageError
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
 from genverify.subjects.formula_case import probes
@@ -61,11 +62,37 @@ def identify(subject: Formula) -> Identity:
         UsageError: A number of the subject's seems to be an argument of the formula under a name of its own.
     """
     if "identities" not in subject.memory:
-        subject.memory["identities"] = [
-            _identify(subject, combination) for combination in range(len(subject.combinations()))
-        ]
-        subject.memory.pop("compared", None)
+        subject.memory["identities"] = _all(subject)
     return subject.memory["identities"][0]
+
+
+def _all(subject: Formula) -> list[Identity]:
+    """The identity under every combination of options; of several results, that of the one that is the formula."""
+    found = _each(subject)
+    members = subject.memory.pop("members", ())
+    if not members or all(one.accepted for one in found):
+        return found
+    explained: tuple[int | str | None, list[Identity]] = (None, found)
+    for key in members:
+        pick(subject, key)
+        try:
+            again = _each(subject, f"of the results, {key!r} is judged; say output=… for another")
+        except UsageError:  # what was asked concerns this member alone
+            continue
+        if all(one.accepted for one in again):
+            return again
+        if explained[0] is None and any(one.worst is not None and one.worst[1].shape_fits for one in again):
+            explained = key, again
+    pick(subject, explained[0])
+    return explained[1]
+
+
+def _each(subject: Formula, *notes: str) -> list[Identity]:
+    for name in ("compared", "readings"):
+        subject.memory.pop(name, None)
+    found = [_identify(subject, combination) for combination in range(len(subject.combinations()))]
+    subject.memory.pop("compared", None)
+    return [replace(one, notes=(*one.notes, *notes)) for one in found]
 
 
 def identity_of(subject: Formula, case: Case) -> Identity:
@@ -214,8 +241,9 @@ def _probed(subject: Formula, layout: Layout, dtype: torch.dtype, combination: i
             calls.append((case, call(subject, case)))
         except SubjectRaised:
             refused += 1
-        except Unreadable:
+        except Unreadable as error:
             unread = unread or case
+            subject.memory.setdefault("members", error.members)
     return calls, refused, unread
 
 

@@ -13,11 +13,20 @@ from genverify.subjects.calling import subject_code
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import CALL
 
-__all__ = ["Unreadable", "results"]
+__all__ = ["Unreadable", "pick", "results"]
+
+# Which of several results is the formula's, once it has been found.
+_PICKED = "picked"
 
 
 class Unreadable(Exception):
-    """The subject returned something that is no tensor or number, or drew something that has no role."""
+    """The subject returned something that is no tensor or number, or drew something that has no role.
+
+    Attributes:
+        members: The places or names of its results, where it returned several and the formula has one.
+    """
+
+    members: tuple[int | str, ...] = ()
 
 
 def results(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401
@@ -29,7 +38,11 @@ def results(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bo
     """
     assert subject.specification is not None
     calls = CALL in subject.specification.output.split()
-    read = [_read(subject, one) for one in result] if calls else [_read(subject, result)]
+    try:
+        read = [_read(subject, one) for one in result] if calls else [_read(subject, result)]
+    except Unreadable as error:
+        error.members = () if calls else _members(subject, result)
+        raise
     if not calls:
         return read[0]
     columns = zip(*(tensors for tensors, _ in read), strict=True)
@@ -37,9 +50,11 @@ def results(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bo
 
 
 def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401
-    if subject.output is not None:
+    if subject.output is not None and callable(subject.output):
         with subject_code():
             result = subject.output(result)
+    elif subject.output is not None or _PICKED in subject.memory:
+        result = _member(result, subject.memory.get(_PICKED) if subject.output is None else subject.output)
     assert subject.specification is not None
     if subject.specification.labels:
         result = _coded(result, subject.specification.labels)
@@ -52,6 +67,32 @@ def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool
         raise Unreadable(f"returned {len(parts)} results where the formula has {wanted} ({', '.join(names)})")
     tensors = [_tensor(part) for part in parts]
     return tuple(tensor for tensor, _ in tensors), all(were for _, were in tensors)
+
+
+def _members(subject: Formula, result: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    """The places, or names, of several results where the formula has one and the user did not say which it is."""
+    assert subject.specification is not None
+    if subject.output is not None or subject.specification.outputs:
+        return ()
+    if isinstance(result, Mapping):
+        return tuple(name for name, one in result.items() if isinstance(name, str) and isinstance(one, torch.Tensor))
+    if not isinstance(result, tuple) or len(result) < 2:
+        return ()
+    return tuple(place for place, one in enumerate(result) if isinstance(one, torch.Tensor))
+
+
+def pick(subject: Formula, key: int | str | None) -> None:
+    """From now on the result is the member of that place or name; of None, the whole again."""
+    subject.memory.pop(_PICKED, None)
+    if key is not None:
+        subject.memory[_PICKED] = key
+
+
+def _member(result: Any, key: Any) -> Any:  # noqa: ANN401
+    try:
+        return result[key] if not isinstance(key, str) or isinstance(result, Mapping) else getattr(result, key)
+    except (TypeError, KeyError, IndexError, AttributeError):
+        raise Unreadable(f"returned {_words(result)}, which has no member {key!r}") from None
 
 
 def _coded(result: Any, labels: tuple[tuple[str, ...], ...]) -> Any:  # noqa: ANN401

@@ -16,6 +16,11 @@ _ORDER = {
     "": 0, "0": 1, "1": 2, "2": 3, "a": 1, "b": 2, "post": 1, "posterior": 1, "prior": 9, "x": 1, "y": 2,
     "approx": 1, "true": 2, "source": 1, "target": 2, "first": 1, "second": 2, "from": 1, "to": 2,
 }  # fmt: skip
+# Words beside a name that say whose it is, not what: `pred_std` is a std, `logits_batch` are logits.
+_WHOSE = {
+    "pred", "predicted", "y", "out", "output", "est", "estimated", "model", "net", "hat", "batch", "tensor", "vec",
+    "vector", "values",
+}  # fmt: skip
 # KL(q‖p) and KL(p‖q) are both written; of these two the one that is named first is meant to be the first.
 _BY_APPEARANCE = {"p", "q"}
 
@@ -82,7 +87,18 @@ def _candidates(parameter: str, specification: Specification) -> list[tuple[Argu
                     exact.append((argument, form, suffix))
                 for suffix in _suffixes(parameter.lower(), alias.lower(), argument):
                     loose.append((argument, form, suffix))
-    return list(dict.fromkeys(exact)) or list(dict.fromkeys(loose))
+    found = list(dict.fromkeys(exact)) or list(dict.fromkeys(loose))
+    plain = "" if found else _without_owner(parameter)
+    return [one for one in _candidates(plain, specification) if not one[0].group] if plain else found
+
+
+def _without_owner(parameter: str) -> str:
+    """The name without the word that says whose it is; nothing where there is none, or only a letter left."""
+    first, _, rest = parameter.partition("_")
+    if first.lower() in _WHOSE and len(rest) > 1:
+        return rest
+    rest, _, last = parameter.rpartition("_")
+    return rest if last.lower() in _WHOSE and len(rest) > 1 else ""
 
 
 def _suffixes(parameter: str, alias: str, argument: Argument) -> list[str | None]:

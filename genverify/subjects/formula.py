@@ -95,7 +95,8 @@ class Formula(Subject):
         dialect: Words that the accepted or recognised dialect must contain (``"mean over batch"``); by default found.
         layout: The layout it is claimed for; by default the first that the subject takes.
         dtype: The only dtype it is claimed for.
-        output: The result → the tensor (or tuple) that the formula is about.
+        output: Which of several results the formula is about: a place, a name, or a function of the result to the
+            tensor (or tuple); by default found.
         in_place: Parameters that the subject is meant to overwrite; the result when it returns nothing.
         options: Parameter → values, the subject's own default first; every combination is verified.
         shapes: Parameter (or ``"return"``) → the axes in which the subject takes it, where they are not the formula's:

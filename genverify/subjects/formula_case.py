@@ -15,6 +15,7 @@ from genverify.subjects.domains import Domain
 from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.formula_shapes import ONE, arrangement, splits, whole
 from genverify.subjects.specification import Argument, Form, Layout, Role
+from genverify.subjects.stated_sizes import stated_sizes
 
 __all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes"]
 
@@ -30,7 +31,8 @@ Numbers = Callable[[str, Domain, int], torch.Tensor]
 def axis_sizes(subject: Formula, layout: Layout) -> dict[str, tuple[int, ...]]:
     """The named axes of the formula in this layout, each with the sizes that it may take.
 
-    The sizes of a tensor that a module holds are the module's; an axis that the subject has as several is these.
+    The sizes of a tensor that a module holds, and those that an object tells, are its own; an axis that the subject has
+    as several is these.
     """
     assert subject.specification is not None
     names: dict[str, tuple[int, ...]] = {}
@@ -39,6 +41,7 @@ def axis_sizes(subject: Formula, layout: Layout) -> dict[str, tuple[int, ...]]:
         for axis in layout.axes(argument):
             for part in split.get(axis, (axis,)):
                 names[part] = subject.specification.sizes.get(part, (1, 2, 3))
+    names.update({axis: (size,) for axis, size in stated_sizes(subject.f).items() if axis in names})
     for bound in subject.match.bound if subject.match is not None else ():
         tensor = bound.default if bound.place is Place.KEPT else None
         if bound.place is Place.HELD and isinstance(subject.f, nn.Module):
