@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import random
 import traceback
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from genverify.adapters.adapter import adapt
 from genverify.checks.check import Check, checks_for, find_check
 from genverify.errors import SubjectRaised, UsageError, nearest
+from genverify.preparation import prepare, refuse_undeclared
 from genverify.report import Report
 from genverify.strategies.registry import cases_for, fixed_for
 from genverify.strategies.search import fixed_cases, search
@@ -30,68 +29,9 @@ from genverify.subjects.subject import Subject
 from genverify.subjects.token import Token
 from genverify.verdict import Evidence, Judgement, Outcome, Verdict
 
-__all__ = ["prepare", "replay", "run_check", "verify"]
+__all__ = ["replay", "run_check", "verify"]
 
 Progress = Callable[[Verdict, int, int], None]
-
-
-def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
-    """The subject as its checks call it: adapted from its convention, and introduced to what it is held against.
-
-    Raises:
-        UsageError: What is claimed of the subject cannot be understood.
-    """
-    _refuse_undeclared(subject)
-    _refuse_spoilt_parameters(subject)
-    _refuse_empty(subject)
-    catalogue = getattr(type(subject), "catalogue", None)
-    with preserved(subject):
-        prepared = adapt(subject)
-        if catalogue is not None:
-            prepared = importlib.import_module(f"genverify.formulas.{catalogue}").introduce(prepared)
-    return prepared
-
-
-def _refuse_undeclared(subject: object) -> None:
-    if not isinstance(subject, Subject):
-        raise UsageError(
-            given=f"an object of type {type(subject).__name__}",
-            expected="a subject (genverify.Formula, Bijection, Optimizer, GradientEstimator, …)",
-            do="say what is claimed of it, for example genverify.Bijection(flow, event_shape=(2,))",
-        )
-
-
-def _refuse_spoilt_parameters(subject: Subject) -> None:
-    owner = getattr(subject.f, "__self__", subject.f)
-    if not isinstance(owner, torch.nn.Module):
-        return
-    # Parameters alone: a buffer may well hold −inf, as a mask.
-    for name, parameter in owner.named_parameters():
-        if torch.nn.parameter.is_lazy(parameter):
-            raise UsageError(
-                given=f"{subject.label}, whose parameter {name!r} has no shape yet",
-                expected="a module that has seen an input", do="call it once before it is verified",
-            )  # fmt: skip
-        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
-            raise UsageError(
-                given=f"{subject.label}, whose parameter {name!r} has NaN or infinite values",
-                expected="finite parameters",
-                do="initialise it, or load a checkpoint that did not diverge",
-            )
-
-
-def _refuse_empty(subject: Subject) -> None:
-    """An exact value, or a point at which to compare, without a number in it."""
-    for name in ("target", "at"):
-        stated = getattr(subject, name, None)
-        if isinstance(stated, Mapping):
-            stated = tuple(stated.values())
-        for part in stated if isinstance(stated, (tuple, list)) else (stated,):
-            if isinstance(part, torch.Tensor) and not part.numel():
-                raise UsageError(
-                    given=f"{name}= with a tensor of shape {tuple(part.shape)} for {subject.label}",
-                    expected="at least one row, and one number in it", do=f"state {name}= with numbers",
-                )  # fmt: skip
 
 
 def verify(
@@ -126,7 +66,7 @@ def verify(
         find_check(name)
     chosen = list(subjects) if isinstance(subjects, Iterable) and not isinstance(subjects, Subject) else [subjects]
     for one in chosen:
-        _refuse_undeclared(one)
+        refuse_undeclared(one)
     _refuse_misplaced(checks, {one.kind for one in chosen})
     plan = [
         (declared, made, one) for declared in chosen for made in [prepare(declared)] for one in _select(made, checks)

@@ -34,7 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "oracles": {"errors", "numerics", "noise"},
     **dict.fromkeys(_JUDGES, LEAVES | {"subjects"}),
     "formulas": LEAVES | {"oracles", "reference", "subjects", "claims"},
-    "verify": _BELOW_VERIFY,
+    "preparation": _BELOW_VERIFY,
+    "verify": _BELOW_VERIFY | {"preparation"},
     "identification": _BELOW_VERIFY,
     **dict.fromkeys(
         ("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", FACE}

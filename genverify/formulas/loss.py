@@ -210,6 +210,7 @@ def _exact_focal(logit: float, label: float, alpha: float | None, gamma: float) 
 FOCAL = formula(
     Specification(
         name="loss.focal",
+        namesakes=("loss.focal_categorical",),
         statement="−α_t (1 − p_t)^γ log p_t, p_t = σ(x) for label 1 and σ(−x) for 0; γ = 2",
         source="Lin et al. 2017, eq. 4 and 5",
         arguments=(

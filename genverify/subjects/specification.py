@@ -189,6 +189,12 @@ class Specification:
             in a chain of layers roundings arise between the arguments and the result as well.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
+        invariant: (One result of the subject, the canonical arguments by name) → the quantity that all right results have
+            in common, and that the oracle computes, where the result itself is not determined: of an index among
+            equally near codes the distance, of a direction that is so up to its sign the projector. None for what
+            cannot be a result. Gradients are then not claimed.
+        namesakes: Formulas that go by the same name in the field, tried where the values follow no dialect of this one:
+            the focal loss of a sigmoid, and that of a softmax.
         exact: The arguments of one element (of one row, as a list, where there is an axis "class"), by place → the
             value in mpmath, to more digits than float64 has, before any reduction; None where there is no such form.
     """
@@ -217,6 +223,8 @@ class Specification:
     measured: bool = False
     derivation: str = ""
     oracle_is_reference: bool = False
+    invariant: Callable[..., Any] | None = None
+    namesakes: tuple[str, ...] = ()
     exact: Callable[..., Any] | None = None
 
     @property

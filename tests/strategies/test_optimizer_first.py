@@ -15,7 +15,7 @@ from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.optimizer_stream import revealing, revealing_rows
 from genverify.verdict import failed, passed
-from genverify.verify import prepare
+from genverify.preparation import prepare
 from tests.mutants.optimizer import AmsgradNotStored, _Adam
 
 TRIALS = {"a": [0, 1], "b": [0, 1, 2], "c": [False, True], "d": [0, 1]}

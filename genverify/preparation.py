@@ -1,0 +1,123 @@
+"""A subject made ready for its checks: adapted from its convention, introduced to what it is held against."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from genverify.adapters.adapter import adapt
+from genverify.checks.formula_identity import identify
+from genverify.errors import UsageError
+from genverify.subjects.formula import Formula
+from genverify.subjects.preservation import preserved
+from genverify.subjects.subject import Subject
+
+__all__ = ["prepare", "refuse_undeclared"]
+
+
+def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
+    """The subject as its checks call it: adapted from its convention, and introduced to what it is held against.
+
+    Raises:
+        UsageError: What is claimed of the subject cannot be understood.
+    """
+    refuse_undeclared(subject)
+    _refuse_spoilt_parameters(subject)
+    _refuse_empty(subject)
+    catalogue = getattr(type(subject), "catalogue", None)
+    with preserved(subject):
+        prepared = adapt(subject)
+        if catalogue is not None:
+            introduce = importlib.import_module(f"genverify.formulas.{catalogue}").introduce
+            prepared = _by_its_name(prepared, introduce) if isinstance(prepared, Formula) else introduce(prepared)
+    return prepared
+
+
+def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> Formula:
+    """The subject introduced to its formula, or to the first of those that go by the same name whose values it has.
+
+    Raises:
+        UsageError: Its parameters are not the formula's, nor those of another formula of that name.
+    """
+    made, refusal = None, None
+    try:
+        made = introduce(subject)
+    except UsageError as error:
+        refusal = error
+    names = importlib.import_module("genverify.formulas.catalogue").find_formula(subject.like).namesakes
+    if not names or (made is not None and _follows(made)):
+        if made is None:
+            raise refusal or LookupError(subject.like)
+        return made
+    for name in names:
+        try:
+            other = introduce(replace(subject, like=name))
+        except UsageError:
+            continue
+        if _follows(other):
+            found = [replace(one, notes=(*one.notes, f"judged as {name}")) for one in other.memory["identities"]]
+            other.memory["identities"] = found
+            return other
+    if made is None:
+        raise refusal or LookupError(subject.like)
+    return made
+
+
+def _follows(subject: Formula) -> bool:
+    """Whether its values follow an accepted dialect, under all its options."""
+    try:
+        identify(subject)
+    except UsageError:
+        return False
+    return all(one.accepted and one.unread is None for one in subject.memory["identities"])
+
+
+def refuse_undeclared(subject: object) -> None:
+    """Refuses what is no subject.
+
+    Raises:
+        UsageError: It is none; what to write instead.
+    """
+    if not isinstance(subject, Subject):
+        raise UsageError(
+            given=f"an object of type {type(subject).__name__}",
+            expected="a subject (genverify.Formula, Bijection, Optimizer, GradientEstimator, …)",
+            do="say what is claimed of it, for example genverify.Bijection(flow, event_shape=(2,))",
+        )
+
+
+def _refuse_spoilt_parameters(subject: Subject) -> None:
+    owner = getattr(subject.f, "__self__", subject.f)
+    if not isinstance(owner, torch.nn.Module):
+        return
+    # Parameters alone: a buffer may well hold −inf, as a mask.
+    for name, parameter in owner.named_parameters():
+        if torch.nn.parameter.is_lazy(parameter):
+            raise UsageError(
+                given=f"{subject.label}, whose parameter {name!r} has no shape yet",
+                expected="a module that has seen an input", do="call it once before it is verified",
+            )  # fmt: skip
+        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
+            raise UsageError(
+                given=f"{subject.label}, whose parameter {name!r} has NaN or infinite values",
+                expected="finite parameters",
+                do="initialise it, or load a checkpoint that did not diverge",
+            )
+
+
+def _refuse_empty(subject: Subject) -> None:
+    """An exact value, or a point at which to compare, without a number in it."""
+    for name in ("target", "at"):
+        stated = getattr(subject, name, None)
+        if isinstance(stated, Mapping):
+            stated = tuple(stated.values())
+        for part in stated if isinstance(stated, (tuple, list)) else (stated,):
+            if isinstance(part, torch.Tensor) and not part.numel():
+                raise UsageError(
+                    given=f"{name}= with a tensor of shape {tuple(part.shape)} for {subject.label}",
+                    expected="at least one row, and one number in it", do=f"state {name}= with numbers",
+                )  # fmt: skip
