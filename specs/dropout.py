@@ -10,6 +10,7 @@ import math
 
 import sympy
 import torch
+import torch.utils.checkpoint
 
 import genverify as gv
 from genverify.claims import proves
@@ -67,23 +68,52 @@ def test_the_constants_are_those_of_selus_fixed_point():
 
 
 # ── Reference and verdict ────────────────────────────────────────────────────────────────────────────────────────────
-# `genverify.reference.layers.dropout`. The masks of a call are enumerated, so that the law is compared exactly.
+# `genverify.reference.layers.dropout`. The masks of a call are enumerated, so that the law is compared exactly. What is
+# dropped as a whole is a number, a channel or a row; what a mode of evaluation gives is part of the name; at p = 1
+# nothing is left (1/(1 − p) has no value there); and the backward pass must have the mask of the forward pass.
 
 
 @proves("dropout.bernoulli_moments")
 def test_the_references_follow_their_laws():
-    """And torch's own, at one rate."""
-    torchs = gv.Sampler(torch.nn.Dropout(0.25), law="dropout.bernoulli", at={"p": 0.25})
-    for subject in (dropout.bernoulli(), dropout.alpha(), torchs):
+    """In every form of the name, in both modes; and torch's own, at one rate."""
+    names = ("bernoulli", "classical", "alpha", "channel", "channel_alpha", "path", "gaussian")
+    torchs = gv.Sampler(torch.nn.Dropout(0.25), law="dropout.bernoulli")
+    for subject in (*(getattr(dropout, name)() for name in names), torchs):
         gv.verify(subject, budget="quick").raise_for_failures()
 
 
 @proves("dropout.bernoulli_moments")
-def test_a_mask_that_is_not_scaled_is_refuted():
-    """The original form, which scales at test time instead: another law under this name."""
+def test_a_channel_and_a_row_have_the_moments_of_a_number_and_correlate():
+    """E y = x and Var y = p x²/(1 − p) for each number; within a group the covariance is p x x'/(1 − p)."""
+    x, p = torch.tensor([[[[1.0, -2.0]], [[3.0, 0.5]]]], dtype=torch.float64), 0.25
+    for law, own in ((dropout.CHANNEL, 2), (dropout.PATH, 1), (dropout.GAUSSIAN, 4)):
+        found = law.specification.oracle(x=x, p=p)
+        flat, group = x.reshape(-1), torch.arange(x.numel()) // math.prod(x.shape[own:])
+        together = (group[:, None] == group).to(torch.float64)
+        assert torch.equal(found.mean, flat)
+        assert torch.allclose(found.covariance, together * p * torch.outer(flat, flat) / (1 - p), rtol=1e-14, atol=0)
 
-    def plain(x, p=0.5):
-        return x * torch.bernoulli(torch.full_like(x, 1 - p))
 
-    (verdict,) = gv.verify(gv.Sampler(plain, law="dropout.bernoulli"), budget="quick", checks=["sampler.law"])
-    assert verdict.outcome is gv.Outcome.FAIL
+@proves("dropout.bernoulli_moments")
+def test_the_form_that_scales_in_evaluation_is_recognised_and_refuted():
+    """The original form is another law under this name: it is told which."""
+    subject = gv.Sampler(reference.classical_dropout, law="dropout.bernoulli")
+    report = gv.verify(subject, budget="quick", checks=["sampler.law", "sampler.evaluation"])
+    for verdict in report:
+        assert verdict.outcome is gv.Outcome.FAIL
+        assert "'dropout.classical'" in verdict.evidence.message
+
+
+@proves("dropout.bernoulli_moments")
+def test_a_mask_of_its_own_in_the_backward_pass_is_refuted():
+    """Checkpointing that does not put the random state back recomputes with another mask."""
+
+    def again(x, p=0.5):
+        return torch.utils.checkpoint.checkpoint(
+            torch.nn.functional.dropout, x, p, use_reentrant=False, preserve_rng_state=False
+        )
+
+    report = gv.verify(gv.Sampler(again, law="dropout.bernoulli"), budget="quick")
+    outcomes = {verdict.check: verdict.outcome for verdict in report}
+    assert outcomes["sampler.law"] is gv.Outcome.PASS
+    assert outcomes["sampler.gradient"] is gv.Outcome.FAIL

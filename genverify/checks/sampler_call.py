@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -15,13 +17,16 @@ from genverify.noise import Tape, record
 from genverify.noise.generators import preserved_generators
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case, render
+from genverify.subjects.formula import Place
 from genverify.subjects.formula_case import build
+from genverify.subjects.modes import in_mode
 from genverify.subjects.sampler import JointLaw, Sampler
 from genverify.subjects.specification import Layout
 
 __all__ = [
     "Drawn",
     "call",
+    "canonical_parameters",
     "identify",
     "joint_law",
     "law_of_raw",
@@ -33,7 +38,7 @@ __all__ = [
 
 _GOLDEN = 0.6180339887498949
 # Pairwise different, so that an axis taken for another shows.
-_PROBE_SIZES = {"batch": 2, "latent": 3, "dim": 3, "outcomes": 3}
+_PROBE_SIZES = {"batch": 2, "latent": 3, "dim": 3, "outcomes": 3, "channel": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +66,17 @@ def sizes_of(subject: Sampler, layout: Layout) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
-    """Calls the subject once, on copies of the case's parameters.
+def call(subject: Sampler, case: Case, *, gradients: bool = False, training: bool = True) -> Drawn:
+    """Calls the subject once, on copies of the case's parameters; where its law has modes, in one of them.
 
     Raises:
         SubjectRaised: The subject raised, or returned no tensor.
     """
     assert subject.match is not None
     given: dict[str, Any] = dict(subject.fixed)
+    made_with: dict[str, Any] = {name: given.pop(name) for name in subject.memory.get("constructor", ())}
+    if flag := subject.memory.get("flag"):
+        given[flag[0]] = flag[1] is training
     leaves: dict[str, Tensor] = {}
     positional = []
     for bound in subject.match.bound:
@@ -80,9 +88,13 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
             value = value.detach().clone().requires_grad_(gradients and moves)
             if moves or not gradients:
                 leaves[bound.argument.name] = value
+            if subject.writes_input and gradients:
+                value = value * 1  # torch lets no leaf of a graph be overwritten
         elif bound.form.name == "sample_shape":
             value = tuple(value)
-        if bound.keyword:
+        if bound.place is Place.CONSTRUCTOR:
+            made_with[bound.parameter] = value
+        elif bound.keyword:
             given[bound.parameter] = value
         else:
             positional.append(value)
@@ -90,8 +102,9 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False) -> Drawn:
     f: Any = subject.f
     with torch.set_grad_enabled(gradients), subject_code():
         if inspect.isclass(f):
-            f = f()
-        output = f(*positional, **given)
+            f = f(**made_with)
+        with in_mode(f, training) if subject.has_modes else nullcontext():
+            output = f(*positional, **given)
         output = subject.output(output) if subject.output is not None else output
         if not isinstance(output, Tensor):
             output = torch.as_tensor(output)
@@ -118,6 +131,12 @@ def raw_parameters(subject: Sampler, case: Case) -> dict[str, Tensor]:
 def law_of_raw(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> JointLaw:
     """The law that the output should follow at these raw parameters; differentiable in them."""
     assert subject.named is not None
+    return subject.named.specification.oracle(**canonical_parameters(subject, case, raw))
+
+
+def canonical_parameters(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The law's own parameters, from these raw ones in the subject's parametrisation."""
+    assert subject.named is not None
     assert subject.match is not None
     forms = {bound.argument.name: bound.form for bound in subject.match.bound}
     given: dict[str, Any] = {}
@@ -135,7 +154,7 @@ def law_of_raw(subject: Sampler, case: Case, raw: Mapping[str, Tensor]) -> Joint
             given[name] = (
                 forms[name].canonical(default) if name == "n" else torch.as_tensor(default, dtype=torch.float64)
             )
-    return subject.named.specification.oracle(**given)
+    return given
 
 
 def joint_law(subject: Sampler, case: Case) -> JointLaw:
@@ -178,22 +197,38 @@ def identify(subject: Sampler) -> None:
     layouts = list(subject.layouts())
     if any(bound.argument.name == "n" for bound in subject.match.bound):  # type: ignore[union-attr]
         layouts = sorted(layouts, key=lambda one: not one.drop)
-    runs: list[tuple[bool, Layout, torch.dtype]] = []
+    runs: list[tuple[int, Layout, torch.dtype]] = []
     for layout in layouts:
         for dtype in (torch.float64, torch.float32):
             case = _probe(subject, layout, dtype)
             try:
-                drawn, _ = record_draws(subject, case)
+                # A layout that a subject warns of is one that it is not meant for, where another fits.
+                with warnings.catch_warnings(record=True) as warned:
+                    drawn, _ = record_draws(subject, case)
+                    law = joint_law(subject, case)
+                    right = _shape(drawn.output, law) == law.shape and _possible(subject, case, law)
             except (SubjectRaised, GenverifyError):
                 continue
-            law = joint_law(subject, case)
-            right = _shape(drawn.output, law) == law.shape
-            runs.append((right, layout, dtype))
-            if right:
-                subject.memory.update(layout=layout, dtype=dtype)
-                return
-    first = runs[0] if runs else (False, layouts[0], torch.float64)
-    subject.memory.update(layout=first[1], dtype=first[2])
+            runs.append((0 if right and not warned else 1 if right else 2, layout, dtype))
+            if runs[-1][0] == 0:
+                break
+        else:
+            continue
+        break
+    best = min(runs, key=lambda one: one[0], default=(2, layouts[0], torch.float64))
+    subject.memory.update(layout=best[1], dtype=best[2])
+
+
+# Draws by which a layout is told from another: a channel, say, that is dropped as a whole, or in parts.
+_LOOKS = 32
+
+
+def _possible(subject: Sampler, case: Case, law: JointLaw) -> bool:
+    """Whether the law can give what some draws are, where it says so and there is a choice of layouts."""
+    if law.possible is None or len(subject.layouts()) < 2:
+        return True
+    looks = [record_draws(subject, replace(case, seed=seed))[0].output for seed in range(_LOOKS)]
+    return law.possible(torch.stack([one.detach().to(torch.float64).reshape(-1) for one in looks]))
 
 
 def _shape(output: Tensor, law: JointLaw) -> tuple[int, ...]:

@@ -60,6 +60,7 @@ _FILLED = ("tensor",)
     "sampler.inputs_untouched",
     statement="the parameters that are passed are not overwritten",
     source="genverify",
+    requires=lambda subject: "it is declared to work in place" if subject.writes_input else None,
     before=identify,
 )
 def inputs_untouched(subject: Sampler, case: Case, run: Run) -> Judgement:

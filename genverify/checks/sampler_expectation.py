@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genverify.checks.independent_draws import IndependentDraws
 from genverify.checks.sampler_call import call
+from genverify.checks.sampler_steps import steps
 from genverify.errors import UsageError
 from genverify.noise import Tape, expectation
 from genverify.numerics import gamma
@@ -38,16 +39,16 @@ def judge_counted(subject: Sampler, case: Case, run: Run, claimed: JointLaw, tap
     def indicator() -> Tensor:
         return _one_hot_cell(call(subject, case).output, claimed, cells)
 
+    stepped = steps(subject, case, tape)
     target = torch.cat([expected, torch.zeros(1, dtype=torch.float64)])
+    if stepped is not None:
+        found = stepped.mean(lambda output: _one_hot_cell(output, claimed, cells))
+        return _compare_counts(found, target, _rounding(case, target) + stepped.error, stepped.evaluations, _unit(case))
     if not tape.uncontrolled and not any(draw.law in ("normal", "uniform", "exponential") for draw in tape.draws):
         found = expectation(indicator, max_evaluations=run.budget.evaluations)
         if found.method in ("enumeration", "deterministic") and found.converged:
-            dtype = next((value.dtype for _, value in case.tensors()), torch.float64)
-            largest = max(
-                (float(value.abs().max()) for _, value in case.tensors() if value.is_floating_point()), default=1.0
-            )
-            allowed = found.error + gamma(_OPERATIONS, dtype) * (1.0 + largest) * torch.ones_like(target)
-            return _compare_counts(found.mean, target, allowed, found.evaluations, str(dtype).removeprefix("torch."))
+            allowed = found.error + _rounding(case, target)
+            return _compare_counts(found.mean, target, allowed, found.evaluations, _unit(case))
     test = LawTest(
         functions=lambda values: values,
         expectations=target,
@@ -59,6 +60,19 @@ def judge_counted(subject: Sampler, case: Case, run: Run, claimed: JointLaw, tap
         max_samples=run.budget.samples,
     )
     return _in_sequence(test.run, indicator, run, tape, lambda k: f"P(outcome {k})")
+
+
+def _dtype(case: Case) -> torch.dtype:
+    return next((value.dtype for _, value in case.tensors()), torch.float64)
+
+
+def _unit(case: Case) -> str:
+    return str(_dtype(case)).removeprefix("torch.")
+
+
+def _rounding(case: Case, target: Tensor) -> Tensor:
+    largest = max((float(value.abs().max()) for _, value in case.tensors() if value.is_floating_point()), default=1.0)
+    return gamma(_OPERATIONS, _dtype(case)) * (1.0 + largest) * torch.ones_like(target)
 
 
 def _joint_probabilities(each: Tensor) -> Tensor:
@@ -120,17 +134,22 @@ def judge_functions(subject: Sampler, case: Case, run: Run, claimed: JointLaw, t
     waves = claimed.characteristic(w).detach()
     target = torch.cat([waves.real, waves.imag])
 
-    def functions() -> Tensor:
-        angle = w @ call(subject, case).output.detach().to(torch.float64).reshape(-1)
+    def wave(output: Tensor) -> Tensor:
+        angle = w @ output.detach().to(torch.float64).reshape(-1)
         return torch.cat([angle.cos(), angle.sin()])
 
+    dtype = call(subject, case).output.dtype
+    if (stepped := steps(subject, case, tape)) is not None:
+        found = stepped.mean(wave)
+        error = stepped.error * torch.ones_like(found)
+        return _compare_waves(found, error, target, dtype, stepped.evaluations, "thresholds of uniform draws")
     numbers = sum(draw.value.numel() for draw in tape.draws)
     counted = all(draw.law == "bernoulli" for draw in tape.draws)
     few = 2**numbers <= run.budget.evaluations if counted else numbers <= _INTEGRABLE
     if not tape.uncontrolled and 0 < numbers and few:
-        found = expectation(functions, max_evaluations=run.budget.evaluations)
-        if found.converged and found.confidence is None:
-            return _compare_waves(found, target, call(subject, case).output.dtype)
+        got = expectation(lambda: wave(call(subject, case).output), max_evaluations=run.budget.evaluations)
+        if got.converged and got.confidence is None:
+            return _compare_waves(got.mean, got.error, target, dtype, got.evaluations, got.method)
     test = characteristic_test(
         claimed.characteristic,
         w,
@@ -143,11 +162,13 @@ def judge_functions(subject: Sampler, case: Case, run: Run, claimed: JointLaw, t
     return _in_sequence(test.run, lambda: call(subject, case).output.detach().reshape(-1), run, tape, names)
 
 
-def _compare_waves(found: Any, target: Tensor, dtype: torch.dtype) -> Judgement:  # noqa: ANN401 - an Expectation
+def _compare_waves(
+    found: Tensor, error: Tensor, target: Tensor, dtype: torch.dtype, evaluations: int, method: str
+) -> Judgement:
     # Where adding nodes has stopped to move the mean, its last change bounds what a further one would do.
-    allowed = found.error + gamma(_OPERATIONS, dtype if dtype.is_floating_point else torch.float64)
+    allowed = error + gamma(_OPERATIONS, dtype if dtype.is_floating_point else torch.float64)
     allowed = allowed + 1e-6 * torch.ones_like(target)  # what `expectation` was asked for, in units of the bound 1
-    gap = (found.mean - target).abs()
+    gap = (found - target).abs()
     place = int((gap / allowed).argmax())
     evidence: dict[str, Any] = {
         "rung": Rung.EXACT,
@@ -156,13 +177,13 @@ def _compare_waves(found: Any, target: Tensor, dtype: torch.dtype) -> Judgement:
         "observed": float(gap[place]),
         "allowed": float(allowed[place]),
         "unit": "absolute",
-        "figures": {"evaluations": found.evaluations, "method": found.method},
-        "guarantee": f"the characteristic function at {len(target) // 2} fixed frequencies, by {found.method}; laws "
+        "figures": {"evaluations": evaluations, "method": method},
+        "guarantee": f"the characteristic function at {len(target) // 2} fixed frequencies, by {method}; laws "
         "that agree there and differ elsewhere are not told apart",
     }
     if bool((gap <= allowed).all()):
         return passed(**evidence)
-    message = f"a characteristic function of {found.mean[place]:.4g} where the law has {target[place]:.4g}"
+    message = f"a characteristic function of {found[place]:.4g} where the law has {target[place]:.4g}"
     return failed(**evidence, message=message)
 
 

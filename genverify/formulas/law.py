@@ -8,14 +8,19 @@ import math
 import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genverify.errors import UsageError, nearest
 from genverify.formulas.matching import match
+from genverify.formulas.pairing import by_names
+from genverify.formulas.parameters import taken_by
 from genverify.oracles import laws as oracle
 from genverify.subjects.domains import Domain, integer, positive, real, simplex, unit_interval
+from genverify.subjects.formula import Place
+from genverify.subjects.modes import training_flag
 from genverify.subjects.parametrisation import any_real, plain, positive_scale, scale_matrix
 from genverify.subjects.sampler import JointLaw, NamedLaw, Sampler
 from genverify.subjects.specification import Argument, Form, Layout, Role, Specification
@@ -339,6 +344,50 @@ def introduce(subject: Sampler) -> Sampler:
         raise UsageError(
             given=f"layout {subject.layout!r}", expected=f"one of {subject.law}", do=nearest(subject.layout, layouts)
         )
-    left = tuple(a for a in law.specification.arguments if a.name not in subject.at)
-    found = match(subject.f, replace(law.specification, arguments=left), subject.arguments, subject.fixed)
-    return replace(subject, named=law, match=found, memory={})
+    at = {**kept_options(subject, law), **subject.at}
+    taken = taken_by(subject.f, {})
+    parameters = () if taken is None else taken.parameters
+    fixed = dict(subject.fixed)
+    memory: dict[str, Any] = {
+        "constructor": tuple(p.name for p in parameters if p.place is Place.CONSTRUCTOR and p.name in fixed)
+    }
+    flag = training_flag([one.name for one in parameters if one.place is Place.CALL and one.name not in fixed])
+    if law.evaluation is not None and subject.modes and flag is not None:
+        memory["flag"], fixed[flag[0]] = flag, flag[1]
+    left = tuple(a for a in law.specification.arguments if a.name not in at)
+    found = match(subject.f, replace(law.specification, arguments=left), subject.arguments, fixed)
+    return replace(subject, named=law, match=found, memory=memory, at=at)
+
+
+def kept_options(subject: Sampler, law: NamedLaw) -> dict[str, Any]:
+    """The law's options that are fixed, or that a module has as plain numbers: under their own or an alias' names.
+
+    >>> nested = torch.nn.Sequential(torch.nn.Dropout(0.25))
+    >>> kept_options(Sampler(nested, law="dropout.bernoulli"), find_law("dropout.bernoulli"))
+    {'p': 0.25}
+    """
+    owner = getattr(subject.f, "__self__", subject.f)
+    if subject.arguments is not None:
+        return {}
+    taken = taken_by(subject.f, subject.fixed)
+    given = by_names([one.name for one in taken.parameters] if taken is not None else [], law.specification)
+    options = [a for a in law.specification.arguments if a.role is Role.OPTION and a.default is ...]
+    names = [name for argument in options for form in argument.forms for name in (form.name, *form.aliases)]
+    holders = [subject.fixed, *(vars(part) for part in modules_of(owner))]
+    # What TorchScript compiled has its numbers as attributes, and not among its variables.
+    holders += [
+        {name: getattr(part, name, None) for name in names}
+        for part in modules_of(owner) if isinstance(part, torch.jit.ScriptModule)
+    ]  # fmt: skip
+    found: dict[str, set[float]] = {}
+    for holder in holders:
+        numbers = {name: value for name, value in holder.items() if type(value) in (float, int)}
+        for name, (argument, form) in by_names(list(numbers), law.specification).items():
+            if argument in options and argument.name not in {one.name for one, _ in given.values()}:
+                found.setdefault(argument.name, set()).add(float(form.canonical(numbers[name])))
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
+def modules_of(owner: object) -> list[torch.nn.Module]:
+    """A module with all that are inside it; none for anything else."""
+    return list(owner.modules()) if isinstance(owner, torch.nn.Module) else []

@@ -11,16 +11,25 @@ from functools import cache
 import torch
 from torch import Tensor
 
-__all__ = ["alpha", "alpha_prime", "inverted", "two_point_characteristic"]
+__all__ = ["alpha", "alpha_prime", "inverted", "masked", "two_point_characteristic"]
 
 
 def inverted(x: Tensor, p: float) -> tuple[Tensor, Tensor]:
-    """(kept, dropped) = (x / (1 − p), 0).
+    """(kept, dropped) = (x / (1 − p), 0); nothing is kept at p = 1.
 
     >>> [float(one) for one in inverted(torch.tensor(3.0), 0.25)]
     [4.0, 0.0]
     """
-    return x / (1.0 - p), torch.zeros_like(x)
+    return x / (1.0 - p) if p < 1.0 else 0.0 * x, 0.0 * x
+
+
+def masked(x: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    """(kept, dropped) = (x, 0).
+
+    >>> [float(one) for one in masked(torch.tensor(3.0), 0.25)]
+    [3.0, 0.0]
+    """
+    return x * 1.0, 0.0 * x
 
 
 @cache
@@ -48,18 +57,22 @@ def alpha(x: Tensor, p: float) -> tuple[Tensor, Tensor]:
     True
     """
     low = alpha_prime()
+    if p == 1.0:  # the limit: a α' + b = α' √(1 − p) / √(1 + p α'²)
+        return 0.0 * x, 0.0 * x
     a = 1.0 / math.sqrt((1.0 - p) * (1.0 + p * low**2))
     b = -a * p * low
-    return a * x + b, torch.full_like(x, a * low + b)
+    return a * x + b, 0.0 * x + (a * low + b)
 
 
-def two_point_characteristic(w: Tensor, kept: Tensor, dropped: Tensor, p: float) -> Tensor:
-    """∏ ((1 − p) exp(i w k) + p exp(i w d)) for independent numbers that are k or d.
+def two_point_characteristic(w: Tensor, kept: Tensor, dropped: Tensor, p: float, groups: int | None = None) -> Tensor:
+    """∏ ((1 − p) exp(i ⟨w, k⟩) + p exp(i ⟨w, d⟩)) over independent groups of numbers, each all k or all d.
 
-    Shapes: w [points, numbers], kept and dropped [numbers]; complex [points].
+    Shapes: w [points, numbers], kept and dropped [numbers], the groups one after the other; complex [points]. By
+    default each number is a group.
 
     >>> two_point_characteristic(torch.zeros(1, 1), torch.ones(1), torch.zeros(1), 0.5).real
     tensor([1.])
     """
-    one = torch.ones_like(w)
-    return ((1.0 - p) * torch.polar(one, w * kept) + p * torch.polar(one, w * dropped)).prod(1)
+    up, down = ((w * one).reshape(len(w), groups or w.shape[1], -1).sum(2) for one in (kept, dropped))
+    one = torch.ones_like(up)
+    return ((1.0 - p) * torch.polar(one, up) + p * torch.polar(one, down)).prod(1)

@@ -30,6 +30,9 @@ class JointLaw:
         cdf: For a law of independent numbers, z [m] → P(X_j ≤ z_j) for each j; differentiable. None otherwise.
         probabilities: For a discrete law: [m, outcomes], independent over the m numbers; number j is 0, …, outcomes-1.
         spread: A typical size of |x - E x|, in units of which frequencies are chosen.
+        slopes: For numbers that each move with one number of a parameter: output [m] → parameter → ∂y_j/∂θ_j [m] on
+            the branch that the output is seen to be on; NaN where it does not tell.
+        possible: Outputs of several calls [calls, m] → whether the law can give them all, and lets them vary so little.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +43,8 @@ class JointLaw:
     cdf: Callable[[torch.Tensor], torch.Tensor] | None = None
     probabilities: torch.Tensor | None = None
     spread: float = 1.0
+    slopes: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None = None
+    possible: Callable[[torch.Tensor], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +55,17 @@ class NamedLaw:
         specification: Name, source and parameters; its oracle maps canonical parameters and ``n`` (rows; None for one
             draw for each parameter) to a JointLaw.
         discrete: Whether outcomes can be counted.
+        evaluation: Canonical parameters → what comes out in evaluation mode, where nothing is drawn; None for a law
+            without modes.
+        ends: Option → the ends of its range, at which the law is a point and its formula may divide by zero.
+        recognised: Laws that are legitimate under another name, and often given under this one.
     """
 
     specification: Specification
     discrete: bool = False
+    evaluation: Callable[..., torch.Tensor] | None = None
+    ends: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    recognised: tuple[NamedLaw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,9 @@ class Sampler(Subject):
             cannot be compared exactly.
         layout: The layout it is claimed for; by default the first that it takes.
         output: The result → the tensor of draws.
+        modes: Whether training and evaluation differ as the law says, for a module or a function with a flag; False for
+            noise that stays on, as Monte Carlo dropout's, which is called as it is.
+        writes_input: It is meant to work in place on its parameters.
     """
 
     kind: ClassVar[str] = "sampler"
@@ -88,9 +103,16 @@ class Sampler(Subject):
     resolution: float = field(default=0.05, kw_only=True)
     layout: str = field(default="", kw_only=True)
     output: Any = field(default=None, kw_only=True)
+    modes: bool = field(default=True, kw_only=True)
+    writes_input: bool = field(default=False, kw_only=True)
     named: NamedLaw | None = field(default=None, kw_only=True, repr=False)
     match: Match | None = field(default=None, kw_only=True, repr=False)
     memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether it is put in a mode when it is called."""
+        return self.modes and self.named is not None and self.named.evaluation is not None
 
     def layouts(self) -> tuple[Layout, ...]:
         """The layouts that may be tried."""
