@@ -116,7 +116,7 @@ def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any
     def leaf(name: str, bound: Bound, value: torch.Tensor) -> torch.Tensor:
         arranged = arrangement(subject, bound.parameter, layout.axes(bound.argument), layout)
         copied = _copy(value if arranged is None else arranged.to_subject(value, case["#sizes"])).to(device)
-        if gradients and copied.is_floating_point() and bound.argument.differentiable:
+        if gradients and copied.is_floating_point() and bound.argument.differentiable and not _buffer(subject, bound):
             copied.requires_grad_(True)
         leaves[name] = copied
         # Of what is meant to be overwritten the subject gets a copy that autograd lets it overwrite.
@@ -138,6 +138,12 @@ def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any
             value = [_with_grad(one) for one in value] if isinstance(value, list) else _with_grad(value)
         given[bound.parameter] = value
     return given, leaves
+
+
+def _buffer(subject: Formula, bound: Bound) -> bool:
+    """Whether it is a buffer of the module, which no gradient ever reaches."""
+    owner = owner_of(subject.f)
+    return bound.place is Place.HELD and owner is not None and bound.parameter in dict(owner.named_buffers())
 
 
 def _device(f: object) -> torch.device:

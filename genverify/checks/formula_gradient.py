@@ -10,6 +10,7 @@ import torch
 
 from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
+from genverify.checks.formula_comparison import compare
 from genverify.checks.formula_identity import identify, identity_of
 from genverify.checks.formula_measured import measured_gradients
 from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
@@ -75,11 +76,36 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
             judged += _one_output(subject, case, made, found.accepted, index, leaves)
     wrong = next((one for one in judged if one.outcome == "FAIL"), None)
     if wrong is not None:
+        slip = _slip(subject, case, made, found.accepted[0], leaves)
+        if slip is not None:
+            message = f"{wrong.evidence.message}; it is that of {slip}, which is wrong under this name: {slip.note}"
+            return replace(wrong, evidence=replace(wrong.evidence, message=message))
         return _with_kink(subject, case, found.accepted, wrong)
     good = [one for one in judged if one.outcome == "PASS"]
     if not good:
         return inconclusive("the gradient overflows or is not determined there")
     return max(good, key=lambda one: one.evidence.ratio)
+
+
+def _slip(
+    subject: Formula, case: Case, made: Call, accepted: Dialect, leaves: dict[str, torch.Tensor]
+) -> Dialect | None:
+    """The recognised dialect of the same value whose gradient this is."""
+    assert subject.specification is not None
+    for one in subject.specification.all_dialects():
+        alike = one.reductions == accepted.reductions and not one.accepted
+        if not alike or not compare(subject, case, made, one, identity_of(subject, case).accuracy).agrees:
+            continue
+        judged = [
+            judgement
+            for index, out in enumerate(made.outputs)
+            if out.is_floating_point()
+            for judgement in _one_output(subject, case, made, (one,), index, leaves)
+        ]
+        outcomes = {judgement.outcome for judgement in judged}
+        if "FAIL" not in outcomes and "PASS" in outcomes:
+            return one
+    return None
 
 
 def _with_kink(subject: Formula, case: Case, dialects: tuple[Dialect, ...], wrong: Judgement) -> Judgement:

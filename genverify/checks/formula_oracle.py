@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,14 +38,33 @@ def oracle_of(
     assert subject.specification is not None
     assert subject.match is not None
     specification = subject.specification
+    floats, rest, forms = _values(subject, case, made.draws)
+    names = list(floats)
+    axes = output_axes(specification, layout_of(subject, case), output)
+    function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle
+
+    def terms(*values: torch.Tensor) -> Terms:
+        keywords = _canonical({**dict(zip(names, values, strict=True)), **rest}, forms)
+        result = function(**keywords, **dialect.keywords)
+        return _expand(result[output] if specification.outputs else result, axes, dialect)
+
+    return terms, [floats[name] for name in names], names
+
+
+def _values(
+    subject: Formula, case: Case, draws: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Bound]]:
+    """The case's floating-point values in float64, entries of lists apart; all other values; what each is bound to."""
+    assert subject.specification is not None
+    assert subject.match is not None
     floats: dict[str, torch.Tensor] = {}
     rest: dict[str, Any] = {}
     forms = {b.argument.name: b for b in subject.match.bound}
-    for argument in specification.arguments:
+    for argument in subject.specification.arguments:
         if argument.role in (Role.SIZE, Role.STEP):
             continue
-        value = _given(argument, forms.get(argument.name), case, made)
         bound = forms.get(argument.name)
+        value = _given(argument, bound, case, draws)
         if bound is not None and value is bound.default and isinstance(value, torch.Tensor) and value.dim():
             value = _kept(subject, bound, value, case)
         if isinstance(value, list):
@@ -55,28 +74,25 @@ def oracle_of(
             floats[argument.name] = value.detach().to(torch.float64)
         else:
             rest[argument.name] = widened(value)
-    names = list(floats)
-    axes = output_axes(specification, layout_of(subject, case), output)
-    function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle
-
-    def terms(*values: torch.Tensor) -> Terms:
-        keywords: dict[str, Any] = {}
-        for name, value in (*zip(names, values, strict=True), *rest.items()):
-            whole, entry, _ = name.partition("[")
-            value = forms[whole].form.canonical(value) if whole in forms and value is not None else value
-            if entry:
-                keywords.setdefault(whole, []).append(value)
-            else:
-                keywords[whole] = value
-        result = function(**keywords, **dialect.keywords)
-        return _expand(result[output] if specification.outputs else result, axes, dialect)
-
-    return terms, [floats[name] for name in names], names
+    return floats, rest, forms
 
 
-def _given(argument: Argument, bound: Bound | None, case: Case, made: Call) -> Any:  # noqa: ANN401
-    if argument.name in made.draws:
-        return made.draws[argument.name]
+def _canonical(values: Mapping[str, Any], forms: Mapping[str, Bound]) -> dict[str, Any]:
+    """The oracle's arguments from the subject's."""
+    keywords: dict[str, Any] = {}
+    for name, value in values.items():
+        whole, entry, _ = name.partition("[")
+        value = forms[whole].form.canonical(value) if whole in forms and value is not None else value
+        if entry:
+            keywords.setdefault(whole, []).append(value)
+        else:
+            keywords[whole] = value
+    return keywords
+
+
+def _given(argument: Argument, bound: Bound | None, case: Case, draws: Mapping[str, torch.Tensor]) -> Any:  # noqa: ANN401
+    if argument.name in draws:
+        return draws[argument.name]
     if argument.name in case:
         return case[argument.name]
     if bound is not None and bound.default is not ... and not (bound.default is None and argument.default is not ...):
@@ -124,8 +140,15 @@ def _without(shape: torch.Size, position: int) -> tuple[int, ...]:
 def fitted(
     subject: Formula, case: Case, dialect: Dialect, output: int, got: torch.Tensor, shape: tuple[int, ...]
 ) -> torch.Tensor | None:
-    """A result in the oracle's shape, or None when it does not fit: sizes of one apart, or as `shapes` declares it."""
+    """A result in the oracle's shape, or None when it does not fit: sizes of one apart, or as `shapes` declares it.
+
+    Of a result that is not determined, what all right ones have in common.
+    """
     assert subject.specification is not None
+    if subject.specification.invariant is not None:
+        floats, rest, forms = _values(subject, case, {})
+        found = subject.specification.invariant(got.detach(), **_canonical({**floats, **rest}, forms))
+        return None if found is None or _squeezed(found.shape) != _squeezed(shape) else found.reshape(shape)
     layout, sizes = layout_of(subject, case), case["#sizes"]
     reduced = tuple(axis for axis, how in dialect.reductions.items() if how != "none")
     axes = tuple(axis for axis in output_axes(subject.specification, layout, output) if axis not in reduced)
@@ -143,5 +166,5 @@ def fitted(
     return None
 
 
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
