@@ -149,7 +149,7 @@ def _read_again(subject: Formula, calls: Calls) -> Iterator[tuple[Calls, Reading
 
 def _worst_probe(subject: Formula, calls: Calls, dialect: Dialect) -> tuple[Case, Compared] | None:
     """The smallest probe that disagrees."""
-    judged = [(case, _compared(subject, case, made, dialect)) for case, made in calls]
+    judged = [(case, compare(subject, case, made, dialect)) for case, made in calls]
     wrong = [(case, found) for case, found in judged if not found.agrees]
     return min(wrong, key=lambda pair: sum(t.numel() for _, t in pair[0].tensors()), default=None)
 
@@ -161,7 +161,10 @@ def _compared(
     known = subject.memory.setdefault("compared", {})
     key = (id(made), tuple(option.name for _, option in dialect.choices), accuracy)
     if key not in known:
-        known[key] = (compare(subject, case, made, dialect, accuracy), made)  # kept, so that its id stays its own
+        known[key] = (
+            compare(subject, case, made, dialect, accuracy, hurried=True),
+            made,
+        )  # kept, so that its id stays its own
     return known[key][0]
 
 
