@@ -30,13 +30,15 @@ _DECAY = Argument(
 )  # fmt: skip
 _NEW = (
     "params", "new", "model", "theta", "w", "p", "x", "value", "current", "source", "online", "param", "model_params",
-    "new_value", "weight", "parameters", "model_param", "source_param",
+    "new_value", "weight", "parameters", "model_param", "source_param", "new_weight", "new_weights",
 )  # fmt: skip
 
 
 def _update(
-    average: torch.Tensor, weights: torch.Tensor, decay: Any, updates: Any, exchanged: bool = False  # noqa: ANN401
+    average: torch.Tensor, weights: torch.Tensor, decay: Any, updates: Any, exchanged: bool = False,  # noqa: ANN401
+    counted: int | None = None,
 ) -> tuple[torch.Tensor, ...]:  # fmt: skip
+    updates = counted if updates is None else updates
     if updates is not None:
         decay = min(float(decay), (1 + updates) / (10 + updates))
     return oracle.update.terms(weights, average, decay) if exchanged else oracle.update.terms(average, weights, decay)
@@ -50,7 +52,7 @@ WEIGHTS = formula(
         arguments=(
             any_real("average", "entry", "ema", "avg", "shadow", "ema_params", "averaged", "target", "old", "running",
                      "ema_param", "ema_weights", "mean", "averaged_param", "theta_bar", "target_param",
-                     "moving_average"),
+                     "moving_average", "old_weight", "old_weights", "old_value", "ma", "old_average"),
             any_real("weights", "entry", *_NEW),
             _DECAY,
             plain("updates", "", integer(0, 100), ("num_updates", "n", "step", "t", "steps", "n_updates", "count",
@@ -63,6 +65,13 @@ WEIGHTS = formula(
                 Option(name=""),
                 Option(name="roles exchanged", keywords={"exchanged": True}, accepted=False,
                        note="β weighs the new weights: the average follows them almost at once"),
+            )),
+            Axis(name="count", options=(
+                Option(name=""),
+                Option(name="first of a warm-up", keywords={"counted": 0}, accepted=False,
+                       note="the weight of the first update, (1 + n)/(10 + n) at n = 0, where no count is given"),
+                Option(name="first of a warm-up, counted from one", keywords={"counted": 1}, accepted=False,
+                       note="the weight of the first update, (1 + n)/(10 + n) at n = 1, where no count is given"),
             )),
         ),
         derivation="ema.weights.closed_form",

@@ -33,13 +33,13 @@ __all__ = [
     "epsilon_of", "epsilons",
 ]  # fmt: skip
 
-INPUT = ("input", "inputs", "X", "h", "z", "a", "hidden_states", "hidden", "img", "feats", "inp", "data")
+INPUT = ("input", "inputs", "X", "h", "z", "a", "hidden_states", "hidden", "img", "feats", "inp", "data", "value")
 SCALE = ("gamma", "scale", "w", "g", "a_2", "alpha", "gain", "gammas", "weights", "norm.weight", "ln.weight")
 SHIFT = ("beta", "shift", "b", "b_2", "offset", "betas", "norm.bias", "ln.bias")
 EPS = hyperparameter("eps", "epsilon", "e", "variance_epsilon", "layer_norm_eps", "norm_eps", "ε",
                      default=None, low=1e-7, high=0.1)  # fmt: skip
 _COUNT = ("features", "dim", "d_model", "num_features", "size", "n", "d", "hidden_size", "hidden_dim", "ndim", "n_embd",
-          "embed_dim", "channels", "num_channels", "n_channels", "c", "emb_dim", "feature_dim")  # fmt: skip
+          "embed_dim", "channels", "num_channels", "n_channels", "c", "emb_dim", "feature_dim", "width")  # fmt: skip
 
 
 def epsilons(*further: Option, first: str = "1e-5") -> Axis:

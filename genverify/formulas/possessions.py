@@ -150,7 +150,12 @@ def with_kept(taken: Taken, meant: dict[str, Meaning], specification: Specificat
     if inspect.isclass(f):
         return taken
     covered, added = _covered(meant), []
-    own, state = _own(f)
+    has, state = _own(f)
+
+    def own(name: str) -> Any:  # noqa: ANN401 - whatever it is; settings at the top of a script are in capitals
+        found = has(name)
+        return found if found is not None or isinstance(f, nn.Module) or len(name) == 1 else has(name.upper())
+
     for argument in specification.arguments:
         if argument.name in covered or argument.role not in (Role.VALUE, Role.OPTION):
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -42,10 +44,12 @@ def steps(first: int = 0, last: int = LONGEST) -> Argument:
 
 STEP = steps()
 TOTAL = _argument(
-    "total", integer(1, LONGEST), "T", "total_steps", "T_max", "max_steps", "num_steps", "steps", "total_iters",
-    "num_training_steps", "max_iters", "n_steps", "epochs", "max_epochs", "num_epochs", "max_iter", "decay_steps", "N",
-    "n_epochs", "total_epochs", "lr_decay_iters", "max_decay_steps", "t_total", "max_step", "n_iters", "total_step",
-    "t_max", "num_iters", "training_steps", "t_initial", "anneal_steps", "max_epoch", "t_end",
+    "total", integer(1, LONGEST),
+    "T", "total_steps", "T_max", "max_steps", "num_steps", "steps", "total_iters", "num_training_steps",
+    "max_iters", "n_steps", "epochs", "max_epochs", "num_epochs", "max_iter", "decay_steps", "N", "n_epochs",
+    "total_epochs", "train_iters", "train_steps", "num_train_steps", "total_updates", "max_updates",
+    "lr_decay_iters", "max_decay_steps", "t_total", "max_step", "n_iters", "total_step", "t_max", "num_iters",
+    "training_steps", "t_initial", "anneal_steps", "max_epoch", "t_end",
 )  # fmt: skip
 BASE = _argument(
     "base", number(0.05, 4.0), "lr", "base_lr", "lr_max", "max_lr", "initial_lr", "init_lr", "lr0", "eta_max",
@@ -106,6 +110,18 @@ def _within(values: Mapping[str, Any]) -> bool:
 WITHIN = Constraint(statement="t ≤ T", holds=_within)
 
 
+def _reach(kept: Mapping[str, Any]) -> Mapping[str, Domain]:
+    """Steps as far as a script's own settings go: both sides of where a phase ends, and some between."""
+    ends = sorted({int(kept[name]) for name in ("warmup", "total") if isinstance(kept.get(name), (int, float))})
+    if not ends or ends[-1] <= LONGEST:
+        return {}
+    points = {0, 1, 2}
+    for begin, end in pairwise([0, *(ends if len(ends) > 1 or "total" in kept else [*ends, 2 * ends[-1]])]):
+        points |= {begin + 1, *(begin + (end - begin) * part // 8 for part in range(8)), end - 1, end}
+    zero, *others = sorted(points)
+    return {"step": replace(integer(zero, zero, sentinels=tuple(others)), name=f"a step up to {others[-1]}")}
+
+
 def schedule_formula(
     name: str, statement: str, source: str, arguments: tuple[Argument, ...], oracle: Callable[..., Any],
     **rest: Any  # noqa: ANN401
@@ -115,6 +131,6 @@ def schedule_formula(
     return formula(
         Specification(
             name=f"schedule.{name}", statement=statement, source=source, arguments=arguments, oracle=oracle,
-            output="time", gradient=False, operations=_ROUNDINGS, **settings,
+            output="time", gradient=False, operations=_ROUNDINGS, reach=_reach, **settings,
         )
     )  # fmt: skip

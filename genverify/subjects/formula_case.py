@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -73,11 +76,23 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     """
     given = [one for one in subject.match.bound if one.place is not Place.KEPT and not _own_step(subject, one)]
     given.sort(key=lambda one: one.argument.role is not Role.OPTION)
-    forms = [(one.argument, one.form, _may_be_left(one)) for one in given]
+    farther = _reached(subject)
+    forms = [
+        (one.argument, replace(one.form, domain=farther.get(one.argument.name, one.form.domain)), _may_be_left(one))
+        for one in given
+    ]  # fmt: skip
     if isinstance(subject, Formula) and subject.specification is not None:  # a mode is given by putting a module in it
         told = [one for one in subject.specification.arguments if one.role is Role.MODE]
         forms += [(one, one.forms[0], False) for one in told if one.default is ... or _has_mode(subject.f)]
     return forms
+
+
+def _reached(subject: Any) -> Mapping[str, Domain]:  # noqa: ANN401
+    """The domains that follow from what a function has for good; an object may count its calls, and is left alone."""
+    reach = getattr(subject.specification, "reach", None) if isinstance(subject, Formula) else None
+    if reach is None or subject.match is None or not isinstance(subject.f, (FunctionType, functools.partial)):
+        return {}
+    return reach({one.argument.name: one.default for one in subject.match.bound if one.place is Place.KEPT})
 
 
 def _has_mode(f: Any) -> bool:  # noqa: ANN401 - a function, a class, an object

@@ -119,7 +119,7 @@ class Layout:
             that is kept as [in, out], say. Tried when an earlier layout is refused or gives other values.
         instead: Arguments → the axes that they have in this layout instead of their own, where these are of other
             sizes: values at one state more than there are rewards, say. The oracle sees them so.
-        needs: Arguments that the subject must be given for this layout to be tried.
+        needs: Arguments that the call must be given for this layout to be tried.
     """
 
     name: str
@@ -179,6 +179,8 @@ class Specification:
         settle: (Axis sizes as drawn, options and sizes that the subject is given, by name, under ``given`` the names of
             all its arguments and under ``held`` of those that it has for good) → the sizes that are legal with these:
             channels for a number of groups, an image that is not smaller than the kernel.
+        reach: (What a function has for good, by argument name) → argument to the domain in which it is then drawn: the
+            steps of a schedule go as far as its own number of them.
         anatomy: (Module, whether it trains) → argument to the dotted path of the tensor that stands for it, or to its
             value: for blocks that are made of layers, whose names say nothing.
         modes: For a module that is called slice by slice along the axis ``call``: the mode ("train" or "eval") of each
@@ -189,8 +191,8 @@ class Specification:
             in a chain of layers roundings arise between the arguments and the result as well.
         derivation: Name of the claim that derives it; the spec that holds it is named in ``explain``.
         oracle_is_reference: The oracle is our reference itself, so the reference cannot be held against it.
-        invariant: (One result of the subject, the canonical arguments by name) → the quantity that all right results have
-            in common, and that the oracle computes, where the result itself is not determined: of an index among
+        invariant: (One result of the subject, the canonical arguments by name) → the quantity that all right results
+            have in common, and that the oracle computes, where the result itself is not determined: of an index among
             equally near codes the distance, of a direction that is so up to its sign the projector. None for what
             cannot be a result. Gradients are then not claimed.
         namesakes: Formulas that go by the same name in the field, tried where the values follow no dialect of this one:
@@ -217,6 +219,7 @@ class Specification:
     constraint: Callable[[Mapping[str, int]], bool] | None = None
     constraints: tuple[Constraint, ...] = ()
     settle: Callable[[Mapping[str, int], Mapping[str, Any]], Mapping[str, int]] | None = None
+    reach: Callable[[Mapping[str, Any]], Mapping[str, Domain]] | None = None
     anatomy: Callable[[Any, bool], Mapping[str, Any]] | None = None
     modes: tuple[str, ...] = ()
     kinks: bool = False

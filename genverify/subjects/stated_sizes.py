@@ -12,6 +12,10 @@ _NAMES = {
         "num_classes", "n_classes", "nb_classes", "classes", "class_num", "num_class", "n_class", "nclass", "nclasses",
         "cls", "num_labels", "n_labels", "vocab_size", "n_vocab", "tgt_vocab_size", "num_categories", "n_categories",
     ),
+    "feature": (
+        "d_model", "hidden_size", "hidden_dim", "num_features", "n_features", "emb_dim", "embed_dim", "embedding_dim",
+        "model_dim", "feature_dim", "n_embd",
+    ),
     "latent": (
         "latent_dim", "latent_dims", "latent_size", "n_latent", "num_latents", "z_dim", "dim_z", "nz", "zdim", "z_size",
     ),
