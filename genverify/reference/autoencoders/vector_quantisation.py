@@ -130,7 +130,7 @@ class VectorQuantizer(nn.Module):
     def __init__(self, codes: int, dim: int, beta: float = 0.25, decay: float | None = None) -> None:
         super().__init__()
         self.beta = beta
-        codebook = torch.empty(codes, dim).uniform_(-1 / codes, 1 / codes)
+        codebook = (2 * torch.rand((codes, dim)) - 1) / codes
         self.average = None if decay is None else EMACodebook(codebook, decay)
         self.weight = nn.Parameter(codebook) if decay is None else None
 
