@@ -59,6 +59,7 @@ class Integrand:
     def __init__(self, f: Callable[[], Any]) -> None:
         self.f = f
         self.evaluations = 0
+        self.in_rows = 0
         self.blind: dict[str, str] = {}
         self.requests: list[Request] = []
         self.unseen: str | None = None
@@ -79,6 +80,20 @@ class Integrand:
         self.requests = feeder.requests or self.requests
         self.blind.update(feeder.blind)
         return self._flat(output)
+
+    @property
+    def alone(self) -> int:
+        """Evaluations made one at a time."""
+        return self.evaluations - self.in_rows
+
+    def count_rows(self, rows: int) -> None:
+        """Many evaluations were made at once."""
+        self.evaluations += rows
+        self.in_rows += rows
+
+    def leaves(self) -> list[Tensor]:
+        """The program's outputs, as it returns them."""
+        return pytree.tree_leaves(self.f())
 
     def _flat(self, output: object) -> Tensor:
         leaves, spec = pytree.tree_flatten(output)

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from genverify.noise.enumeration import BudgetSpent, Rule, Tree
+from genverify.noise.evaluator import Evaluator, Varies
 from genverify.noise.integrand import Integrand
-from genverify.noise.laws import Base
+from genverify.noise.levels import Family, product_moments, sparse_levels
 from genverify.noise.moments import Moments
+from genverify.noise.panels import TooManyPanels, panels
 from genverify.noise.probe import Probe
 from genverify.noise.quadrature import double_exponential, gauss
 from genverify.noise.quasi_monte_carlo import Estimate, quasi_monte_carlo
-from genverify.noise.sparse_grid import SparseGrid
 
 __all__ = ["Result", "Search"]
 
 _RESERVE = 4  # a quarter of the evaluations is kept for quasi-Monte Carlo
 _SPARSE = range(3, 17)  # dimensions for which a sparse grid is worth trying
 _HOPELESS = 4.0  # a level that does not cut the error at least so many times is not converging geometrically
-_WITNESS = 16 * 32  # points of the cross-check of a sparse grid
+_HOPELESS_SPARSE = 1.5  # the same for a sparse grid, whose levels are smaller steps
+_WITNESS = 16 * 32  # points of the cross-check of a sparse grid, one at a time
+_INTERVAL = 16  # rows of quasi-Monte Carlo that count as one evaluation: its error falls but slowly
+_SURE = 1e-6  # probability with which the cross-check refuses a right grid
 _FEWEST_LEVELS = 3
+_PANELLED = 2  # coordinates that panels are tried on
+_FEWEST_PANELLED = 105  # evaluations of a coordinate, at least
 
-Family = Callable[[Base, int], tuple[Sequence[float], Sequence[float]]]
 Level = tuple[Moments, dict[str, str]]
 
 
@@ -55,14 +60,23 @@ class Search:
         self.nearly: Result | None = None
         self.nearly_units = math.inf
         self.reproducible = True
+        self.evaluator: Evaluator | None = None
+        self.rough: Tensor | None = None
+
+    @property
+    def rows(self) -> Evaluator:
+        """Evaluates tables of coordinates."""
+        assert self.evaluator is not None
+        return self.evaluator
 
     def left(self) -> int:
         """The evaluations that may still be spent."""
-        return self.budget - self.integrand.evaluations
+        return self.budget - self.integrand.alone
 
     def run(self) -> Result:
         """The result of the strongest method that works."""
         probe = self._probe()
+        self.evaluator = Evaluator(self.integrand, probe, self.seed, self.budget)
         if probe.position == 0 and not self.integrand.blind:
             return self._exact(self._point(), "deterministic")
         if self.integrand.blind:
@@ -71,6 +85,8 @@ class Search:
         else:
             exact = self._quadrature(probe, len(probe.bases)) if probe.bases else self._enumerate(probe)
             if exact is not None:
+                return exact
+            if probe.bases and (exact := self._panels(probe)) is not None:
                 return exact
             if self.nearly is not None and self._witnessed(probe, self.nearly):
                 return self.nearly
@@ -110,12 +126,16 @@ class Search:
         size = moments.size()
         if not bool(torch.isfinite(size).all()) or not bool(torch.isfinite(error).all()):
             return False, math.inf  # also an element that never varied under quasi-Monte Carlo
-        # Rounding inside the program is on the scale of its largest output, and of more than one operation.
-        floor = self.integrand.eps.clamp_min(torch.finfo(torch.float64).eps) ** 0.75
-        allowed = torch.maximum(self.rtol * size, floor * size.max())
+        allowed = self._allowed(size)
         ratio = torch.where(error > 0, error / allowed, torch.zeros_like(error))
         worst = float(ratio.max()) if ratio.numel() else 0.0
         return self.reproducible and worst <= 1.0, worst
+
+    def _allowed(self, size: Tensor) -> Tensor:
+        """The resolution asked for, of outputs of that size."""
+        # Rounding inside the program is on the scale of its largest output, and of more than one operation.
+        floor = self.integrand.eps.clamp_min(torch.finfo(torch.float64).eps) ** 0.75
+        return torch.maximum(self.rtol * size, floor * size.max())
 
     def _walk(self, tree: Tree) -> Moments:
         moments = Moments(self.shift)
@@ -124,6 +144,12 @@ class Search:
         return moments
 
     def _enumerate(self, probe: Probe) -> Result | None:
+        if self.rows.worth(probe.discrete_paths) and probe.discrete_paths <= self.rows.left():
+            moments = product_moments(self.rows, self.shift, None, 0)
+            if abs(moments.weight - 1.0) <= torch.finfo(torch.float64).eps * (moments.count + len(self.rows.axes)):
+                return self._exact(moments, "enumeration")
+            self.note("probabilities do not sum to one")
+            return None
         if probe.discrete_paths > self.left():
             self.note(f"enumeration needs {probe.discrete_paths:.3g} evaluations")
             return None
@@ -142,35 +168,68 @@ class Search:
         if any(base != "normal" for base in probe.bases) or not probe.bases:
             families.append(double_exponential)
         mixed = "enumeration and " if probe.discrete_paths > 1 else ""
+        # From four coordinates on a sparse grid reaches further; it is asked first where its points are cheap.
+        first = dimensions in _SPARSE and dimensions > _SPARSE.start and self.rows.worth(math.inf)
+        if first and (found := self._sparse(probe, mixed)) is not None:
+            return found
         for family in families:
             result = self._climb(self._tensor_levels(family, probe, dimensions), f"{mixed}quadrature")
             if result is not None:
                 return result
-        if dimensions not in _SPARSE or any("decide" in note for note in self.notes):
+        if first or dimensions not in _SPARSE or any("decide" in note for note in self.notes):
             return None
-        result = self._climb(self._sparse_levels(probe, dimensions), f"{mixed}sparse grid")
+        return self._sparse(probe, mixed)
+
+    def _panels(self, probe: Probe) -> Result | None:
+        """Where Gauss rules have not converged: panels that close in on kinks, over few coordinates."""
+        if len(probe.bases) > _PANELLED or "exponential" in probe.bases or self.rough is None:
+            return None
+        if any("decide" in note for note in self.notes):
+            return None
+        allowed = self._allowed(self.rough)
+        assert self.shift is not None
+        mixed = "enumeration and " if probe.discrete_paths > 1 else ""
+        self.rows.worth(math.inf)
+        limit = self.rows.left(1 - 1 / _RESERVE / 2)
+        if probe.discrete_paths * _FEWEST_PANELLED ** len(probe.bases) > limit or not bool(
+            torch.isfinite(allowed).all()
+        ):
+            return None
+        try:
+            moments, error, second = panels(self.rows, self.shift, allowed, limit)
+        except (TooManyPanels, Varies):
+            self.note("panels that close in on kinks would take more evaluations")
+            return None
+        rounding = self._rounding(moments)
+        spread = second + 2 * error * (moments.mean() - self.shift).abs() + rounding * moments.size()
+        if not self.settled(moments, error + rounding)[0]:
+            self.note("panels have not converged")
+            return None
+        return Result(
+            moments=moments, error=error + rounding, variance_error=spread, method=f"{mixed}panel quadrature",
+            converged=True,
+        )  # fmt: skip
+
+    def _sparse(self, probe: Probe, mixed: str) -> Result | None:
+        levels = sparse_levels(self.rows, self.shift, probe.discrete_paths, 1 - 1 / _RESERVE)
+        result = self._climb(((moments, {}) for moments in levels), f"{mixed}sparse grid", _HOPELESS_SPARSE)
         return result if result is None or self._witnessed(probe, result) else None
 
     def _tensor_levels(self, family: Family, probe: Probe, dimensions: int) -> Iterator[Level]:
         for nodes in self.ladder:
             cost = probe.discrete_paths * nodes**dimensions
-            available = self.left() - self.budget // _RESERVE
             # With three dimensions or more a sparse grid does better than the last level of a product.
+            share = 1 - 1 / _RESERVE if dimensions < _SPARSE.start else (1 - 1 / _RESERVE) / 2
+            if self.rows.worth(cost) and cost <= self.rows.left(share):
+                yield product_moments(self.rows, self.shift, family, nodes), {}
+                continue
+            available = self.left() - self.budget // _RESERVE
             if cost > (available if dimensions < _SPARSE.start else available // 2):
                 return
             tree = Tree(self.integrand, _same_rule(family, nodes), available)
             yield self._walk(tree), tree.decided_by_nodes
 
-    def _sparse_levels(self, probe: Probe, dimensions: int) -> Iterator[Level]:
-        assert self.shift is not None
-        grid = SparseGrid(self.integrand, dimensions, probe.discrete_paths, self.shift)
-        for level in range(1, 64):
-            available = self.left() - self.budget // _RESERVE
-            if grid.cost(level) > available:
-                return
-            yield grid.run(level, available), grid.decided_by_nodes
-
-    def _climb(self, levels: Iterator[Level], method: str) -> Result | None:
+    def _climb(self, levels: Iterator[Level], method: str, hopeless: float = _HOPELESS) -> Result | None:
         """Add nodes until, on the third level or later, the change is within the resolution; else None."""
         before: Moments | None = None
         error = spread = torch.empty(0)
@@ -190,10 +249,11 @@ class Search:
                         return Result(
                             moments=moments, error=error, variance_error=spread, method=method, converged=True
                         )
-                    if _stalled(worst):
+                    if _stalled(worst, hopeless):
                         break
                 before = moments
-        except BudgetSpent:
+                self.rough = moments.size()
+        except (BudgetSpent, Varies):
             self.note(f"{method} did not finish within its evaluations")
             return None
         if worst:
@@ -218,16 +278,20 @@ class Search:
         witness = quasi_monte_carlo(
             self.integrand,
             probe.position,
-            budget=min(_WITNESS, self.left()),
-            confidence=1 - 1e-6,
+            budget=min(_WITNESS * (_INTERVAL if self.rows.in_rows else 1), self.rows.left()),
+            confidence=1 - _SURE,
             seed=self.seed,
             shift=self.shift,
             settled=lambda estimate: False,
+            rows=self.rows if self.rows.in_rows else None,
         )
         if witness is None:
             return False
         apart = (witness.moments.mean() - result.moments.mean()).abs()
-        agrees = bool((apart <= witness.error + result.error).all())
+        # By Markov's inequality a mean of squares is so many times too large with less than that probability.
+        claimed = torch.maximum(result.moments.size(), self._allowed(result.moments.size()))
+        larger = witness.moments.size().square() > claimed.square() / _SURE
+        agrees = bool((apart <= witness.error + result.error).all()) and not bool(larger.any())
         if not agrees:
             self.note(f"{result.method} disagrees with quasi-Monte Carlo")
         return agrees
@@ -237,12 +301,15 @@ class Search:
         estimate = quasi_monte_carlo(
             self.integrand,
             probe.position,
-            budget=max(self.left(), 0),
+            budget=max(self.left(), 0) * (_INTERVAL if self.rows.worth(math.inf) else 1),
             confidence=self.confidence,
             seed=self.seed,
             shift=self.shift,
             settled=lambda e: self.settled(e.moments, e.error)[0],
+            rows=self.rows if self.rows.in_rows else None,
         )
+        if self.rows.why_not:
+            self.note(f"evaluated one at a time: {self.rows.why_not}")
         if estimate is None:
             self.note(f"{self.budget} evaluations are too few")
             return self.nothing()
@@ -274,9 +341,9 @@ class Search:
         return Result(moments=self._point(), error=unknown, variance_error=unknown, method="qmc", converged=False)
 
 
-def _stalled(worst: Sequence[float]) -> bool:
+def _stalled(worst: Sequence[float], hopeless: float) -> bool:
     """Two levels in a row that did not cut the error as geometric convergence would."""
-    return len(worst) >= 3 and worst[-1] > 1 and all(worst[-i] * _HOPELESS > worst[-i - 1] for i in (1, 2))
+    return len(worst) >= 3 and worst[-1] > 1 and all(worst[-i] * hopeless > worst[-i - 1] for i in (1, 2))
 
 
 def _geometric(worst: Sequence[float]) -> bool:

@@ -25,6 +25,18 @@ class Moments:
         self._rows: list[Tensor] = []
         self._weights: list[float] = []
 
+    @classmethod
+    def of_sums(cls, shift: Tensor, count: int, first: Tensor, second: Tensor) -> Moments:
+        """From integrals of x - shift and of its squares (or of all products of two, flattened); their weight is 1."""
+        made = cls(shift)
+        made.weight, made.count, made._first = 1.0, count, first
+        if len(second) == len(first) and len(first) > 1:
+            made._second = second
+        else:
+            made._outer = second.reshape(len(first), len(first))
+            made._second = made._outer.diagonal()
+        return made
+
     def add(self, weight: float, x: Tensor) -> None:
         """One vector with its weight."""
         if self.shift is None:
@@ -34,6 +46,15 @@ class Moments:
         self.count += 1
         if len(self._rows) >= _ROWS:
             self._flush()
+
+    def add_rows(self, weights: Tensor, rows: Tensor) -> None:
+        """Many vectors [rows, numbers] with their weights [rows]; weight zero does not count, whatever the row."""
+        self._flush()
+        rows, weights = rows[weights != 0], weights[weights != 0]
+        if self.shift is None:
+            self.shift = rows[0].clone()
+        self.count += len(rows)
+        self._take(rows - self.shift, weights)
 
     def merge(self, other: Moments, factor: float) -> None:
         """Add another accumulation about the same shift, times a factor."""
@@ -51,13 +72,15 @@ class Moments:
     def _flush(self) -> None:
         if not self._rows:
             return
-        rows, weights = torch.stack(self._rows), torch.tensor(self._weights, dtype=torch.float64)
+        self._take(torch.stack(self._rows), torch.tensor(self._weights, dtype=torch.float64))
+        self._rows, self._weights = [], []
+
+    def _take(self, rows: Tensor, weights: Tensor) -> None:
         self.weight += float(weights.sum())
         self._first = _plus(self._first, weights @ rows, 1.0)
         self._second = _plus(self._second, weights @ rows.square(), 1.0)
         if rows.shape[1] <= COVARIANCE_LIMIT:
             self._outer = _plus(self._outer, rows.T @ (weights[:, None] * rows), 1.0)
-        self._rows, self._weights = [], []
 
     def mean(self) -> Tensor:
         """The weighted mean."""

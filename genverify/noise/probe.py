@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from genverify.noise.axis import Axis, standard
 from genverify.noise.draw import Request
 from genverify.noise.integrand import Traced
 from genverify.noise.laws import Base
@@ -25,6 +26,8 @@ class Probe(Traced):
         self.discrete_paths = 1
         self.position = 0
         self.values: list[float] = []
+        self.axes: list[Axis] = []
+        self.row: list[float] = []
         self._generator = torch.Generator().manual_seed(seed)
 
     def begin(self, request: Request) -> None:
@@ -42,10 +45,10 @@ class Probe(Traced):
     def nodes(self, base: Base, count: int) -> Tensor:
         """Independent coordinates of the base law."""
         self.bases.extend(base for _ in range(count))
-        u = self._uniform(count)
-        if base == "normal":
-            return torch.special.ndtri(u)
-        return u if base == "uniform" else -torch.log1p(-u)
+        self.axes.extend(Axis(base=base) for _ in range(count))
+        found = standard(base, self._uniform(count))
+        self.row.extend(found.tolist())
+        return found
 
     def choose(self, probabilities: Sequence[float]) -> int:
         """One outcome, by its probability."""
@@ -55,10 +58,15 @@ class Probe(Traced):
         for index in support:
             below += probabilities[index]
             if u < below:
-                return index
-        return support[-1]
+                return self._chose(index, tuple(support))
+        return self._chose(support[-1], tuple(support))
 
     def choose_evenly(self, count: int) -> int:
         """One of equally likely outcomes."""
         self.discrete_paths *= count
-        return min(int(float(self._uniform(1)) * count), count - 1)
+        return self._chose(min(int(float(self._uniform(1)) * count), count - 1), range(count))
+
+    def _chose(self, outcome: int, outcomes: Sequence[int]) -> int:
+        self.axes.append(Axis(outcomes=outcomes))
+        self.row.append(float(outcome))
+        return outcome

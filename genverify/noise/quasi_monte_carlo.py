@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from genverify.noise.axis import Table, standard
 from genverify.noise.draw import Request
+from genverify.noise.evaluator import Evaluator
 from genverify.noise.integrand import Integrand, Traced
 from genverify.noise.laws import Base
 from genverify.noise.moments import Moments
@@ -56,10 +58,7 @@ class _Point(Traced):
         return torch.cat([taken, more.clamp(2.0**-53, 1 - 2.0**-53)])
 
     def nodes(self, base: Base, count: int) -> Tensor:
-        u = self._take(count)
-        if base == "normal":
-            return torch.special.ndtri(u)
-        return u if base == "uniform" else -torch.log1p(-u)
+        return standard(base, self._take(count))
 
     def choose(self, probabilities: Sequence[float]) -> int:
         u, below, last = float(self._take(1)), 0.0, 0
@@ -91,12 +90,31 @@ class _Replicate:
         self.padding = torch.Generator().manual_seed(random.Random(f"{seed[0]} {seed[1]}").getrandbits(63))
         self.moments = Moments(shift)
 
-    def run(self, integrand: Integrand, points: int) -> None:
-        cubes = torch.empty(points, 0, dtype=torch.float64)
-        if self.engine is not None:
-            cubes = torch.from_numpy(self.engine.random(points)) + 2.0 ** -(_BITS + 1)
-        for cube in cubes:
-            self.moments.add(1.0, integrand(_Point(cube, self.padding)))
+    def run(self, integrand: Integrand, points: int, rows: Evaluator | None) -> None:
+        done = 0
+        while done < points:
+            now = min(points - done, rows.size if rows is not None else points)
+            cubes = torch.empty(now, 0, dtype=torch.float64)
+            if self.engine is not None:
+                cubes = torch.from_numpy(self.engine.random(now)) + 2.0 ** -(_BITS + 1)
+            if rows is not None:
+                self._add(rows, cubes)
+            else:
+                for cube in cubes:
+                    self.moments.add(1.0, integrand(_Point(cube, self.padding)))
+            done += now
+
+    def _add(self, rows: Evaluator, cubes: Tensor) -> None:
+        more = torch.rand(len(cubes), len(rows.axes) - cubes.shape[1], dtype=torch.float64, generator=self.padding)
+        columns = torch.cat([cubes, more.clamp(2.0**-53, 1 - 2.0**-53)], 1)
+        for place, axis in enumerate(rows.axes):
+            if axis.base is not None:
+                columns[:, place] = standard(axis.base, columns[:, place])
+        rows.add(
+            self.moments,
+            torch.ones(len(columns), dtype=torch.float64),
+            Table(axes=rows.axes, columns=columns, choices="uniform"),
+        )
 
 
 def _sobol(dimensions: int, seed: Sequence[int]) -> Sobol:
@@ -122,13 +140,17 @@ def quasi_monte_carlo(
     seed: int,
     shift: Tensor,
     settled: Callable[[Estimate], bool],
+    rows: Evaluator | None = None,
 ) -> Estimate | None:
-    """Double the points of every replicate until `settled(estimate)` or the budget ends; None if it buys none."""
+    """Double the points of every replicate until `settled(estimate)` or the budget ends; None if it buys none.
+
+    With `rows`, many points are evaluated at once.
+    """
     replicates = [_Replicate(dimensions, (seed, index), shift) for index in range(_REPLICATES)]
     points, spent, estimate = 8, 0, None
     while spent + points * _REPLICATES <= budget:
         for replicate in replicates:
-            replicate.run(integrand, points)
+            replicate.run(integrand, points, rows)
         spent += points * _REPLICATES
         estimate = _pool(replicates, confidence)
         if settled(estimate):
