@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genverify.reference.estimators.score_function import categorical_score, log_derivative
 
-__all__ = ["baseline", "categorical"]
+__all__ = ["baseline", "categorical", "estimate"]
 
 
 def baseline(rewards: Tensor) -> Tensor:
@@ -26,6 +26,18 @@ def baseline(rewards: Tensor) -> Tensor:
     return (rewards.sum() - rewards) / (len(rewards) - 1)
 
 
+def estimate(reward: Tensor, score: Tensor) -> Tensor:
+    """The mean over samples of (f_i - b_i) s_i, from rewards and scores.
+
+    Shapes: reward [n] with n ≥ 2, score [n, parameters]; [parameters].
+
+    >>> import torch
+    >>> estimate(torch.tensor([1.0, 2.0]), torch.tensor([[0.5], [-0.5]]))
+    tensor([-0.5000])
+    """
+    return log_derivative(reward - baseline(reward), score).mean(0)
+
+
 def categorical(logits: Tensor, reward: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
     """The mean over samples of (f(k_i) - b_i) ∇ log p(k_i); unbiased, since b_i does not see k_i.
 
@@ -35,5 +47,4 @@ def categorical(logits: Tensor, reward: Callable[[Tensor], Tensor], samples: Ten
     >>> categorical(torch.zeros(2), lambda k: k + 1.0, torch.tensor([0, 1]))
     tensor([-0.5000,  0.5000])
     """
-    rewards = reward(samples)
-    return log_derivative(rewards - baseline(rewards), categorical_score(logits, samples)).mean(0)
+    return estimate(reward(samples), categorical_score(logits, samples))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["gradient_loss"]
+__all__ = ["actor_loss", "gradient_loss"]
 
 
 def gradient_loss(log_probs: Tensor, returns: Tensor) -> Tensor:
@@ -20,3 +20,15 @@ def gradient_loss(log_probs: Tensor, returns: Tensor) -> Tensor:
     tensor(5.)
     """
     return -(log_probs * returns.detach()).sum()
+
+
+def actor_loss(log_probs: Tensor, returns: Tensor, values: Tensor) -> Tensor:
+    """The mean of -log π(a) (G - V); the critic's values are numbers here, and get no gradient.
+
+    Shapes: all [batch]; a number.
+
+    >>> import torch
+    >>> actor_loss(torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 1.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.)
+    """
+    return -(log_probs * (returns - values).detach()).mean()
