@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -107,43 +107,51 @@ def rate_factor(factor: str, shape: tuple[int, ...]) -> float:
     }[factor]
 
 
-def _iteration(steps: int, a: float, b: float, c: float, short: int, wide: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """(X₀ [short, wide], nudges of all intermediate matrices) → X after the steps."""
+def _bounded(x: Tensor, first: Tensor, numbers: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """X after the steps from X₀ = `x`, and how far bfloat16 may be from it when X₀ is as far off as `first`.
 
-    def run(x: Tensor, nudges: Tensor) -> Tensor:
-        at = 0
+    Every intermediate matrix M is off by as much as is rounded on the way to it; products are summed wider and rounded
+    once, as every bfloat16 unit does, and each factor, product and sum rounds. What that does to the result is
+    |∂X/∂M| times it, and the derivatives are chained backwards, in closed form:
 
-        def nudged(y: Tensor) -> Tensor:
-            nonlocal at
-            at += y.numel()
-            return y + nudges[at - y.numel() : at].reshape(y.shape)
+        dA = dX Xᵀ + X dXᵀ,  dU = b dA + c (dA A + A dA),  dX' = a dX + dU X + U dX.
 
-        x = nudged(x)
-        for _ in range(steps):
-            gram = nudged(x @ x.mT)
-            update = nudged(b * gram + c * gram @ gram)
-            x = nudged(a * x + update @ x)
-        return x
-
-    return run
-
-
-def _magnitudes(x: Tensor, steps: int, a: float, b: float, c: float) -> Tensor:
-    """What is rounded on the way to every intermediate matrix, in the order of the nudges, [T, nudges].
-
-    Products are summed wider and rounded once, as every bfloat16 unit does; each factor, product and sum rounds.
+    Shapes: `x`, `first` and both results [T, short, wide].
     """
-    found = [3.0 * x.abs()]
+    a, b, c, steps = *numbers[:3], int(numbers[3])
+    unit, tiny = unit_roundoff(torch.bfloat16), 4.0 * subnormal_spacing(torch.bfloat16)
+    short, wide = x.shape[1:]
+    states = []
     for _ in range(steps):
         gram = x @ x.mT
         square = gram @ gram
         update = b * gram + c * square
         pushed = update @ x
         after = a * x + pushed
-        found += [gram.abs(), abs(b) * gram.abs() + 2.0 * abs(c) * square.abs() + update.abs()]
-        found.append(abs(a) * x.abs() + pushed.abs() + after.abs())
+        lost = (gram.abs(), abs(b) * gram.abs() + 2.0 * abs(c) * square.abs() + update.abs(),
+                abs(a) * x.abs() + pushed.abs() + after.abs())  # fmt: skip
+        states.append((x, gram, update, [unit * one.flatten(1) + tiny for one in lost]))
         x = after
-    return torch.cat([one.flatten(1) for one in found], 1)
+    of_x = torch.eye(short * wide, dtype=x.dtype).reshape(-1, short, wide)
+    of_gram = torch.eye(short * short, dtype=x.dtype).reshape(-1, short, short)
+    onwards = torch.eye(short * wide, dtype=x.dtype).expand(len(x), -1, -1)
+    allowed = torch.zeros(len(x), short * wide, dtype=x.dtype)
+
+    def charged(derivative: Tensor, lost: Tensor) -> Tensor:
+        """|∂X/∂M| times what M has lost; derivatives of the next X by entries of M are [T, entries, short, wide]."""
+        return ((onwards @ derivative.flatten(2).mT).abs() @ lost[:, :, None]).squeeze(2)
+
+    for before, gram, update, lost in reversed(states):
+        allowed += (onwards.abs() @ lost[2][:, :, None]).squeeze(2)
+        before, gram, update = before[:, None], gram[:, None], update[:, None]
+        allowed += charged(of_gram @ before, lost[1])
+        allowed += charged((b * of_gram + c * (of_gram @ gram + gram @ of_gram)) @ before, lost[0])
+        moved = of_x @ before.mT
+        moved = moved + moved.mT
+        by_x = a * of_x + (b * moved + c * (moved @ gram + gram @ moved)) @ before + update @ of_x
+        onwards = onwards @ by_x.flatten(2).mT
+    allowed += (onwards.abs() @ first.flatten(1)[:, :, None]).squeeze(2)
+    return x, allowed.reshape(x.shape)
 
 
 def orthogonalised(
@@ -169,23 +177,15 @@ def _orthogonalised(
 ) -> tuple[Tensor, Tensor]:
     """Dialects differ in what becomes of O(u), seldom in u: it is dear, and computed once for all of them."""
     u, error = (torch.frombuffer(bytearray(one), dtype=torch.float64).reshape(shape) for one in (values, errors))
-    a, b, c, steps, eps = *numbers[:3], int(numbers[3]), numbers[4]
+    eps = numbers[4]
     tall = u.shape[1] > u.shape[2]
     if tall:
         u, error = u.mT, error.mT
     norm = torch.linalg.matrix_norm(u, keepdim=True)
     norm = norm + eps if epsilon == "added" else norm.clamp_min(eps)
     x = u / norm
-    run = _iteration(steps, a, b, c, *u.shape[1:])
-    sizes = _magnitudes(x, steps, a, b, c)
-    zero = torch.zeros_like(sizes)
-    derivative = torch.func.vmap(torch.func.jacrev(run, argnums=1))(x, zero)
-    unit = unit_roundoff(torch.bfloat16)
-    tiny = subnormal_spacing(torch.bfloat16)
-    nudges = unit * sizes + 4.0 * tiny
-    first = x[0].numel()
-    nudges[:, :first] += ((error + tiny) / norm + ROUNDINGS * unit * x.abs()).flatten(1)
-    allowed = (derivative.abs() * nudges[:, None, None, :]).sum(-1)
-    found = torch.func.vmap(run)(x, zero)
+    unit, tiny = unit_roundoff(torch.bfloat16), subnormal_spacing(torch.bfloat16)
+    first = unit * 3.0 * x.abs() + 4.0 * tiny + (error + tiny) / norm + ROUNDINGS * unit * x.abs()
+    found, allowed = _bounded(x, first, numbers)
     allowed = torch.where(allowed <= _LARGEST, allowed, math.inf)
     return (found.mT, allowed.mT) if tall else (found, allowed)

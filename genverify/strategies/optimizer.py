@@ -83,8 +83,8 @@ def _some_shapes(wants: str, fewest: int, entries: int) -> SearchStrategy[list[t
     from hypothesis import strategies as st
 
     allowed = [shape for shape in _SHAPES_OF.get(wants, SHAPES) if math.prod(shape) >= entries]
-    # The derivatives of a matrix' orthogonal factor are dear: two matrices do.
-    return st.lists(st.sampled_from(allowed), min_size=fewest, max_size=2 if wants == "matrices" else 3)
+    # The orthogonal factor of a matrix is dear, and a step with sparse gradients; two parameters do.
+    return st.lists(st.sampled_from(allowed), min_size=fewest, max_size=2 if wants in _SHAPES_OF else 3)
 
 
 @functools.cache
