@@ -41,7 +41,7 @@ _X = (
 _WEIGHT = ("W", "weights", "w", "kernel", "encoder.weight", "enc.weight", "fc.weight", "linear.weight", "fc1.weight",
            "encode.weight", "W_enc", "w_enc", "lin.weight", "encoder_weight")  # fmt: skip
 _BIAS = ("b", "b_enc", "bias_enc", "encoder.bias", "enc.bias", "encoder_bias", "b_h", "hbias", "bh", "b1",
-         "enc_bias", "hidden_bias", "bias_hidden", "bias_h", "linear.bias", "fc.bias", "bias1", "bias_encoder")  # fmt: skip
+         "enc_bias", "hidden_bias", "bias_hidden", "bias_h", "linear.bias", "fc.bias", "bias1")  # fmt: skip
 _BIAS_OUT = ("c", "b_dec", "bias_dec", "decoder.bias", "dec.bias", "decoder_bias", "b_v", "vbias", "bv", "b2",
              "dec_bias", "bias_visible", "b_prime", "bias2", "bias_decoder", "visible_bias", "b_out")  # fmt: skip
 _SIZES = {"in": (3, 2, 1), "hidden": (2, 1, 4), "batch": (3, 2, 1)}

@@ -233,6 +233,9 @@ def _perplexity(
 
 
 _INDEX = Domain(name="index of a code", low=0.0, high=1.0, make=lambda raw, shape, dtype: raw.reshape(shape).argmax(-1))
+_USAGE = replace(
+    simplex(), make=lambda raw, shape, dtype: torch.softmax(raw.reshape(-1, shape[-1]).mean(0), -1).to(dtype)
+)
 _ENCODINGS = Argument(
     name="encodings", axes="batch position code", default=None, differentiable=False,
     forms=(
@@ -243,7 +246,7 @@ _ENCODINGS = Argument(
         Form(name="one_hot", domain=one_hot(), aliases=(
             "encodings", "onehot", "min_encodings", "encoding", "embed_onehot", "encodings_one_hot", "code_onehot",
         )),
-        Form(name="usage", domain=simplex(), without=("batch", "position"), aliases=(
+        Form(name="usage", domain=_USAGE, without=("batch", "position"), aliases=(
             "avg_probs", "probs", "p", "e_mean", "probabilities", "mean_encodings", "frequencies", "avg_usage",
             "code_probs", "usage_probs", "hist",
         )),

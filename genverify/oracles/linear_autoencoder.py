@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from genverify.numerics.forward_mode import load_forward_mode
 from genverify.oracles.closed_form import Derivation, closed_form
 from genverify.oracles.dense import affine
 
@@ -130,6 +131,7 @@ def jacobian_penalty(encoder: Callable[[Tensor], Tensor], x: Tensor, *, slip: st
     >>> [float(term) for term in jacobian_penalty(lambda x: 3 * x, torch.zeros(2))]
     [9.0, 0.0, 0.0, 9.0]
     """
+    load_forward_mode()
     columns = [
         torch.func.jvp(encoder, (x,), (torch.zeros_like(x).index_fill(-1, torch.tensor(i), 1.0),))[1]
         for i in range(x.shape[-1])
