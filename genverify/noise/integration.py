@@ -12,6 +12,7 @@ from torch import Tensor
 from genverify.noise.enumeration import BudgetSpent, Rule, Tree
 from genverify.noise.evaluator import Evaluator, Varies
 from genverify.noise.integrand import Integrand
+from genverify.noise.laws import LAWS, TAIL
 from genverify.noise.levels import Family, product_moments, sparse_levels
 from genverify.noise.moments import Moments
 from genverify.noise.panels import TooManyPanels, panels
@@ -161,7 +162,31 @@ class Search:
             return None
         if max(tree.continuous_counts) > 0:
             return self._quadrature(probe, max(tree.continuous_counts))
+        if any(LAWS[request.law].truncated for request in self.integrand.requests):
+            return self._truncated(moments)
         return self._exact(moments, "enumeration")
+
+    def _truncated(self, moments: Moments) -> Result | None:
+        """Where outcomes are infinitely many: how far those left out matter, seen by leaving out more."""
+        token = TAIL.set(TAIL.get() ** 0.75)
+        try:
+            shorter = self._walk(Tree(self.integrand, _same_rule(gauss, self.ladder[0]), self.left()))
+        except BudgetSpent:
+            self.note("there are too few evaluations to see whether the outcomes left out matter")
+            return None
+        finally:
+            TAIL.reset(token)
+        rounding = self._rounding(moments)
+        error = (moments.mean() - shorter.mean()).abs() + rounding
+        spread = (moments.variance() - shorter.variance()).abs() + rounding * moments.size()
+        # The error is judged on the scale of the root mean square, which must exist for that.
+        exists = bool((spread <= moments.size().square() * self.rtol**0.5).all())
+        if not exists or not self.settled(moments, error)[0]:
+            self.note("outcomes of a probability that rounding would drop still matter")
+            return None
+        return Result(
+            moments=moments, error=error, variance_error=spread, method="enumeration", converged=self.reproducible
+        )
 
     def _quadrature(self, probe: Probe, dimensions: int) -> Result | None:
         families: list[Family] = [gauss]

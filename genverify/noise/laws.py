@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from genverify.noise.draw import Parameter
 
-__all__ = ["LAWS", "Base", "Coordinates", "Law"]
+__all__ = ["LAWS", "TAIL", "Base", "Coordinates", "Law"]
 
 Base = Literal["normal", "uniform", "exponential"]
 Parameters = Mapping[str, Parameter]
@@ -41,13 +42,17 @@ class Coordinates(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """One law: its standard form, and its construction from coordinates (None: replayed but not integrated)."""
+    """One law: its standard form, and its construction from coordinates (None: replayed but not integrated).
+
+    `truncated` says that its outcomes are infinitely many, and that those beyond `TAIL` are left out.
+    """
 
     name: str
     generate: Callable[[Parameters, tuple[int, ...], Coordinates], Tensor] | None = None
     realise: Callable[[Parameters, Tensor], Tensor] | None = None
     standardise: Callable[[Parameters, Tensor], Tensor] | None = None
     why_not: str = ""
+    truncated: bool = False
 
 
 def _exactly(parameter: Parameter) -> Tensor:
@@ -154,6 +159,38 @@ def _binomial(parameters: Parameters, shape: tuple[int, ...], coordinates: Coord
     return torch.tensor(values, dtype=torch.float64).reshape(shape)
 
 
+TAIL = ContextVar("TAIL", default=2.0**-60)
+"""The probability that is left out beyond the last outcome of a law with infinitely many."""
+_LONGEST = 4096
+
+
+def _counted(first: float, following: Callable[[int, float], float]) -> list[float]:
+    """Probabilities of 0, 1, 2, … until what is left is small, by the first and a recursion; scaled to sum to one."""
+    found, falling = [first], first == 1.0
+    # Past the mode the probabilities fall at least geometrically, so the last one measures what is left.
+    while (not falling or found[-1] > TAIL.get()) and len(found) < _LONGEST:
+        found.append(following(len(found), found[-1]))
+        falling = found[-1] < found[-2]
+    return _normalised(found)
+
+
+def _poisson(parameters: Parameters, shape: tuple[int, ...], coordinates: Coordinates) -> Tensor:
+    values = [
+        coordinates.choose(_counted(math.exp(-rate), lambda k, before, rate=rate: before * rate / k))
+        for rate in _elementwise(parameters["rate"], shape)
+    ]
+    return torch.tensor(values, dtype=torch.float64).reshape(shape)
+
+
+def _geometric(parameters: Parameters, shape: tuple[int, ...], coordinates: Coordinates) -> Tensor:
+    """Trials up to the first success, as torch counts them: from one."""
+    values = [
+        1 + coordinates.choose(_counted(p, lambda k, before, p=p: before * (1.0 - p)))
+        for p in _elementwise(parameters["p"], shape)
+    ]
+    return torch.tensor(values, dtype=torch.float64).reshape(shape)
+
+
 LAWS: Mapping[str, Law] = {
     law.name: law
     for law in (
@@ -178,8 +215,8 @@ LAWS: Mapping[str, Law] = {
         Law(name="categorical", generate=_categorical),
         Law(name="ordered subset", generate=_ordered_subset),
         Law(name="binomial", generate=_binomial),
-        Law(name="geometric", why_not="its outcomes are infinitely many"),
-        Law(name="poisson", why_not="its outcomes are infinitely many"),
+        Law(name="geometric", generate=_geometric, truncated=True),
+        Law(name="poisson", generate=_poisson, truncated=True),
         Law(name="gamma", why_not="its quantiles have no closed form in torch"),
         Law(name="dirichlet", why_not="its quantiles have no closed form in torch"),
         Law(name="complex normal", why_not="complex draws are replayed, not integrated"),
