@@ -73,7 +73,7 @@ def chances(name: str = "logits", axes: str = "batch class", group: str = "", re
     return Argument(name=name, axes=axes, forms=forms, group=group)
 
 
-def class_outcome(name: str = "x") -> Argument:
+def class_outcome(name: str = "x", axes: str = "batch class") -> Argument:
     """The class of each row: an index, or one-hot."""
     index = Domain(name="class index", low=0.0, high=1.0, make=lambda raw, shape, dtype: raw.reshape(shape).argmax(-1))
     forms = (
@@ -82,7 +82,7 @@ def class_outcome(name: str = "x") -> Argument:
         Form(name="one_hot", domain=one_hot(),
              aliases=("onehot", "x_onehot", "y_onehot", "x_one_hot", "y_one_hot", "target_onehot", "one_hot_x")),
     )  # fmt: skip
-    return Argument(name=name, axes="batch class", forms=forms, differentiable=False)
+    return Argument(name=name, axes=axes, forms=forms, differentiable=False)
 
 
 def location(name: str = "mean", axes: str = "batch event", group: str = "", extreme: float = 1e3) -> Argument:

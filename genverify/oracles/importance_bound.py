@@ -46,8 +46,9 @@ def by_tensor_rule(log_weight: LogWeight, draws: int, nodes: int) -> float:
 def by_laplace_transform(log_weight: LogWeight, draws: int, *, reach: float = 80.0, steps: int = 1601) -> float:
     """∫ (e^(−t) − φ(t)^K) dt/t − log K, φ(t) = E e^(−tw): the same number for any K.
 
-    That is log S = ∫ (e^(−t) − e^(−tS)) dt/t in expectation, where S is a sum of K independent weights. With t = eᵘ the integrand falls exponentially on both sides, and the trapezoid rule on [−40, `reach`] converges
-    geometrically; so it does in ε on [−13, 13].
+    For S a sum of K independent weights, log S = ∫ (e^(−t) − e^(−tS)) dt/t. With t = eᵘ the integrand falls
+    exponentially on both sides, and the trapezoid rule on [−40, `reach`] converges geometrically; so it does in ε on
+    [−13, 13].
 
     Source: Frullani's integral; independence of the weights.
 
