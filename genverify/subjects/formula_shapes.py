@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from genverify.errors import UsageError
-from genverify.subjects.formula import Formula
+from genverify.subjects.formula import Formula, Place
 from genverify.subjects.specification import Layout
 
 __all__ = ["ONE", "Arrangement", "arrangement", "fitting", "splits", "whole"]
@@ -113,7 +113,7 @@ def fitting(subject: Formula) -> tuple[Layout, ...]:
     """
     assert subject.match is not None
     found, wrong = [], None
-    given = {bound.argument.name for bound in subject.match.bound}
+    given = {bound.argument.name for bound in subject.match.bound if bound.place is Place.CALL}
     for layout in subject.layouts():
         if not given.issuperset(layout.needs):
             continue
