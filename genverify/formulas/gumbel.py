@@ -119,7 +119,7 @@ SOFTMAX = formula(
                        note="the ExpConcrete draw, log y"),
             )),
         ),
-        sizes=_SIZES, operations=64, kinks=True,
+        sizes=_SIZES, operations=64,
         derivation="gumbel.max.categorical",
     )
 )  # fmt: skip

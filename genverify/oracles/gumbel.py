@@ -64,8 +64,8 @@ def softmax(
 
     Source: Jang, Gu & Poole 2017, eq. 2.
 
-    >>> softmax(torch.zeros(2), torch.zeros(2), 0.5)
-    (tensor([0.5000, 0.5000]),)
+    >>> softmax(torch.zeros(2), torch.zeros(2), 0.5)[0]
+    tensor([0.5000, 0.5000])
     """
     tau = 1.0 / temperature if inverse else temperature
     noise, moved = _reflected(noise) if reflected else (noise, torch.zeros_like(noise))
@@ -73,7 +73,9 @@ def softmax(
     soft = torch.log_softmax(scores, -1) if logarithm else torch.softmax(scores, -1)
     # 1 − u is rounded on the scale of one: terms that cancel.
     extra = ((soft * moved.amax(-1, keepdim=True) / tau).detach(),) if reflected else ()
-    around = (*extra, *(-one for one in extra))
+    # The slope of a softmax is y (w − Σ w y), a difference that may cancel: so do these terms.
+    own = () if logarithm else (soft.detach() * scores,)
+    around = (*extra, *(-one for one in extra), *own, *(-one for one in own))
     if not hard:
         return (soft, *around)
     # Two terms: however the two are added up, they are rounded on the scale of the soft value.
