@@ -54,7 +54,7 @@ CODE_SIZES = (
     ), role=Role.SIZE, differentiable=False, default=None),
     plain("embedding_dim", "latent", integer(1, 3), (
         "e_dim", "dim", "D", "d", "code_dim", "embed_dim", "codebook_dim", "dimension", "_embedding_dim", "emb_dim",
-        "latent_dim", "channels", "hidden_dim", "dim_embeddings", "n_dim", "edim",
+        "latent_dim", "channels", "hidden_dim", "dim_embeddings", "n_dim", "edim", "token_size", "n_hid", "code_size",
     ), role=Role.SIZE, differentiable=False, default=None),
 )  # fmt: skip
 

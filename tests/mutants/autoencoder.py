@@ -239,7 +239,7 @@ def by_power_iteration(data, n_components):
     found = []
     for _ in range(n_components):
         v = torch.ones(len(cov), dtype=cov.dtype) + torch.arange(len(cov), dtype=cov.dtype) / 7
-        for _ in range(600):
+        for _ in range(80):
             v = cov @ v
             v = v / v.norm()
         found.append(v)
