@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import sympy
 
 __all__ = [
-    "BETA_BOUND", "BETA_MINUS", "CHAIN_RULE", "CONDITIONAL", "EXPERTS", "IDENTITY", "JENSEN", "MEAN_REDUCED", "
-    ""ONE_DRAW",
+    "BETA_BOUND", "BETA_MINUS", "CHAIN_RULE", "CONDITIONAL", "EXPERTS", "IDENTITY", "JENSEN", "MEAN_REDUCED",
+    "ONE_DRAW",
 ]  # fmt: skip
 
 _TWO = ("the algebra is executed at two outcomes of z, all probabilities symbols", "q(z) > 0 and p(z | x) > 0")

@@ -53,5 +53,5 @@ CONSISTENT = claim(
     "iwae.bound.rate", Status.SUPPORTED,
     statement="K (log p(x) − L_K) tends to ½ Var w/p(x)²",
     source="Maddison et al. 2017, proposition 1; Domke & Sheldon 2018, theorem 3",
-    assumptions=("the linear-Gaussian model at the spec's parameters, where the weights have all moments that it takes",),
+    assumptions=("the linear-Gaussian model at the spec's parameters, whose weights have the moments it takes",),
 )  # fmt: skip

@@ -33,7 +33,8 @@ UNBIASED = claim(
     "p(z_k)/q(z_k) "
     "with draws of q is, too; their logarithms are too small on average, and the mean of the logarithms more so",
     source="VAE-GAN post; Doersch 2016, section 2; Robert & Casella 2004, eq. 3.4 and 3.8",
-    assumptions=("two outcomes of z, all probabilities symbols; q > 0 wherever p > 0",), theorems=("Jensen's inequality",),
+    assumptions=("two outcomes of z, all probabilities symbols; q > 0 wherever p > 0",),
+    theorems=("Jensen's inequality",),
 )  # fmt: skip
 
 VARIANCE = claim(

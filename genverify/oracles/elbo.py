@@ -58,8 +58,9 @@ def bernoulli(x: Tensor, logit: Tensor) -> Terms:
 def normal(
     x: Tensor, mean: Tensor, std: Tensor | None, *, constant: bool = True, assumed_variance: float = 1.0
 ) -> Terms:
-    """The log-density of N(μ, σ²) at x, a term for each pixel; without a σ the variance is `assumed_variance` and "
-    "its logarithm drops.
+    """The log-density of N(μ, σ²) at x, a term for each pixel.
+
+    Without a σ the variance is `assumed_variance`, and its logarithm drops.
 
     Source: Bishop 2006, eq. 1.46; `gaussian.log_prob` derives it.
 

@@ -59,8 +59,9 @@ def weighted_sum(
 
 
 def bits_per_dimension(log_density: Tensor, dimensions: float, offset: float, unit: float = math.log(2.0)) -> Terms:
-    """−(log p(x) − D o)/(D log 2): `offset` o is the logarithm of how many of the data's units make one of the "
-    "density's.
+    """Bits per dimension: −(log p(x) − D o)/(D log 2).
+
+    `offset` o is the logarithm of how many of the data's units make one of the density's.
 
     Shapes: `log_density` [...]; each of the terms, too; bits (in nats with `unit` 1).
 
