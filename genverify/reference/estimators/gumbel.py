@@ -29,8 +29,8 @@ def from_uniform(u: Tensor) -> Tensor:
 
     Shapes: any, inside (0, 1).
 
-    >>> from_uniform(torch.tensor([math.exp(-1)]))
-    tensor([0.])
+    >>> from_uniform(torch.tensor([0.5]))
+    tensor([0.3665])
     """
     return -torch.log(-torch.log(u))
 
