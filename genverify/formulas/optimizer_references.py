@@ -15,14 +15,17 @@ from genverify.reference.optimizers.gradient_descent import GradientDescent
 from genverify.reference.optimizers.heavy_ball import HeavyBall
 from genverify.reference.optimizers.lamb import LAMB
 from genverify.reference.optimizers.lars import LARS
+from genverify.reference.optimizers.lbfgs import LBFGS
 from genverify.reference.optimizers.lion import Lion
 from genverify.reference.optimizers.momentum_ema import MomentumEMA
+from genverify.reference.optimizers.muon import Muon
 from genverify.reference.optimizers.nadam import NAdam
 from genverify.reference.optimizers.nesterov import Nesterov
 from genverify.reference.optimizers.radam import RAdam
 from genverify.reference.optimizers.rmsprop import RMSprop
 from genverify.reference.optimizers.rprop import Rprop
 from genverify.reference.optimizers.sgdw import SGDW
+from genverify.reference.optimizers.sparse_adam import SparseAdam
 from genverify.subjects.optimizer import Optimizer
 
 __all__ = [
@@ -38,14 +41,17 @@ __all__ = [
     "heavy_ball",
     "lamb",
     "lars",
+    "lbfgs",
     "lion",
     "momentum_ema",
+    "muon",
     "nadam",
     "nesterov",
     "radam",
     "rmsprop",
     "rprop",
     "sgdw",
+    "sparse_adam",
 ]
 
 
@@ -167,3 +173,21 @@ def lamb() -> Optimizer:
 def adafactor() -> Optimizer:
     """Adafactor."""
     return Optimizer(Adafactor, rule="adafactor", dialect={"form": "paper"})
+
+
+@declares_reference
+def muon() -> Optimizer:
+    """Muon."""
+    return Optimizer(Muon, rule="muon")
+
+
+@declares_reference
+def sparse_adam() -> Optimizer:
+    """SparseAdam."""
+    return Optimizer(SparseAdam, rule="sparse_adam")
+
+
+@declares_reference
+def lbfgs() -> Optimizer:
+    """L-BFGS."""
+    return Optimizer(LBFGS, rule="lbfgs")

@@ -227,7 +227,12 @@ def trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: ANN40
     return _composite(subject, run.budget.steps)
 
 
-def _on_landscape(shapes: tuple[tuple[int, ...], ...], steps: int, dtypes: tuple[torch.dtype, ...]) -> Any:  # noqa: ANN401
+def _on_landscape(
+    shapes: tuple[tuple[int, ...], ...],
+    steps: int,
+    dtypes: tuple[torch.dtype, ...],
+    options: dict[str, Any] | None = None,
+) -> Any:  # noqa: ANN401
     """The landscape's fifteen numbers in each dtype: nothing is drawn, and nothing shrinks."""
     from hypothesis import strategies as st
 
@@ -236,7 +241,7 @@ def _on_landscape(shapes: tuple[tuple[int, ...], ...], steps: int, dtypes: tuple
     def case(dtype: torch.dtype) -> Case:
         parts = zip(Landscape.start().split(sizes), shapes, strict=True)
         parameters = [part.reshape(shape).to(dtype) for part, shape in parts]
-        return Case(values={"parameters": parameters, "steps": steps, "options": {}})
+        return Case(values={"parameters": parameters, "steps": steps, "options": dict(options or {})})
 
     return st.sampled_from(dtypes).map(case)
 
@@ -246,7 +251,9 @@ def long_trajectories(subject: Any, run: Run) -> SearchStrategy[Case]:  # noqa: 
     """A thousand steps at standard, in each dtype."""
     steps = 100 if run.budget.steps < _SETTLED or subject.law.wants == "iterates" else _LONG
     dtypes = (torch.float64, torch.float32, torch.bfloat16)
-    return _on_landscape(_PARTITIONS[subject.law.partition], steps, dtypes)
+    # Through each pair of a quasi-Newton memory the bound grows; with two, all of a long trajectory is judged.
+    memory = subject.law.trials.get("history_size", ())
+    return _on_landscape(_PARTITIONS[subject.law.partition], steps, dtypes, {"history_size": 2} if memory else None)
 
 
 @draws_cases("optimizer", "landscape")

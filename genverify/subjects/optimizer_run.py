@@ -254,7 +254,7 @@ def pursue(
     """
     assert subject.law is not None
     session = start(subject, parameters, subject.law.arguments(options or {}))
-    landscape = Landscape(steps)
+    landscape = Landscape(steps, calm=subject.law.wants == "iterates")
     sparse = subject.law.wants == "sparse"
     present = tuple(
         (torch.arange(steps)[:, None] + torch.arange(len(p))) % 3 != 0 if sparse else torch.ones(steps) > 0
