@@ -62,6 +62,9 @@ def probe(subject: GradientEstimator, layout: Layout, dtype: torch.dtype, sample
     for bound in subject.match.bound:
         if bound.argument.role in (Role.DRAW, Role.OPTION):
             continue
+        if bound.argument.role is Role.SIZE:
+            values[bound.argument.name] = _PROBE_SIZES.get(bound.argument.axes, 2)
+            continue
         shape = tuple(_PROBE_SIZES.get(axis, 2) for axis in layout.axes(bound.argument))
         values[bound.argument.name] = bound.form.domain.make(numbers(bound.form.domain, math.prod(shape)), shape, dtype)
     return Case(values=values)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +21,7 @@ from genverify.subjects.functions import Quadratic, Sine
 from genverify.subjects.parametrisation import any_real, plain, positive_scale
 from genverify.subjects.specification import Argument, Form, Layout, Role, Specification
 
-__all__ = ["all_targets", "find_target", "introduce"]
+__all__ = ["COUNT", "all_targets", "find_target", "introduce", "target"]
 
 _VECTOR = Layout(name="a vector of parameters")
 _NUMBER = Layout(name="numbers for parameters", drop=("dim",))
@@ -64,9 +66,19 @@ _SAMPLES = (
 _LOCATION = ("mu", "mean", "loc", "m", "location", "center")
 
 
-def _count() -> Argument:
-    aliases = ("n_samples", "num_samples", "N", "num", "count", "batch_size", "S", "M", "n_draws")
-    return plain("n", "", integer(1, 3), aliases, role=Role.OPTION, differentiable=False, default=None)
+COUNT = plain(
+    "n",
+    "",
+    integer(1, 3),
+    (
+        "n_samples", "num_samples", "N", "num", "count", "batch_size", "S", "M", "n_draws", "num_queries", "num_probes",
+        "n_probes", "num_matvecs", "n_vectors", "num_vectors", "n_hutchinson_samples", "num_particles", "n_particles",
+        "m",
+    ),
+    role=Role.OPTION,
+    differentiable=False,
+    default=None,
+)  # fmt: skip
 
 
 def _draws(name: str, axes: str, law: str, aliases: tuple[str, ...]) -> Argument:
@@ -165,7 +177,7 @@ def _gradients() -> list[Target]:
             plain("logits", "outcomes", real(), ("theta", "params", "phi", "scores", "logit", "parameters")),
             _reward(function_of_index(), "outcomes"),
             _draws("samples", "samples", "categorical", _SAMPLES),
-            _count(),
+            COUNT,
         ),
     )
     bernoulli = Specification(
@@ -175,7 +187,7 @@ def _gradients() -> list[Target]:
         source="Williams 1992, section 4; Mohamed, Rosca, Figurnov & Mnih 2020, section 4",
         sizes=_SIZES,
         layouts=(_VECTOR, _NUMBER),
-        arguments=(probabilities, _reward(function_of_real(), "coefficients"), samples, _count()),
+        arguments=(probabilities, _reward(function_of_real(), "coefficients"), samples, COUNT),
     )
     normal = Specification(
         name="target.gradient_normal",
@@ -190,7 +202,7 @@ def _gradients() -> list[Target]:
             _reward(function_of_real(), "coefficients"),
             _draws("samples", "samples dim", "normal", _SAMPLES),
             _draws("noise", "samples dim", "normal", ("eps", "epsilon", "epsilons", "e", "xi", "u")),
-            _count(),
+            COUNT,
         ),
     )
     return [
@@ -230,7 +242,7 @@ def _values() -> list[Target]:
             ),
             any_real("mean_c", "", "ec", "c_mean", "expected_c", "mu_c", "mean_control", "e_c", "c_bar", default=None),
             any_real("coefficient", "", "coef", "beta", "a", "alpha", "coeff", default=None),
-            _count(),
+            COUNT,
         ),
     )
     return [*made, Target(specification=mean, gradient=False, sample=_sample_pairs, magnitude=lambda given: 3.0)]
@@ -239,8 +251,18 @@ def _values() -> list[Target]:
 _REGISTRY = {one.specification.name: one for one in (*_gradients(), *_values())}
 
 
+def target(made: Target) -> Target:
+    """Registers a target under its name; the files `target_*.py` of this room are imported when one is looked for."""
+    _REGISTRY[made.specification.name] = made
+    return made
+
+
 def all_targets() -> dict[str, Target]:
     """Every named target."""
+    package = importlib.import_module("genverify.formulas")
+    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
+        if module.name.startswith("genverify.formulas.target_"):
+            importlib.import_module(module.name)
     return dict(sorted(_REGISTRY.items()))
 
 
@@ -250,9 +272,10 @@ def find_target(name: str) -> Target:
     Raises:
         UsageError: There is no such target.
     """
-    if name not in _REGISTRY:
-        raise UsageError(given=f"target {name!r}", expected="a named target", do=nearest(name, all_targets()))
-    return _REGISTRY[name]
+    known = all_targets()
+    if name not in known:
+        raise UsageError(given=f"target {name!r}", expected="a named target", do=nearest(name, known))
+    return known[name]
 
 
 def introduce(subject: GradientEstimator) -> GradientEstimator:

@@ -66,6 +66,9 @@ def estimator_cases(subject: GradientEstimator, run: Run) -> SearchStrategy[Case
         sizes, samples = _sizes(subject, draw, axes)
         values: dict[str, object] = {}
         for place, (argument, form) in enumerate(_bound(subject)):
+            if argument.role is Role.SIZE:
+                values[argument.name] = sizes[argument.axes]
+                continue
             shape = tuple(sizes[axis] for axis in layout.axes(argument))
             raw = spread_numbers(draw, form.domain, math.prod(shape), place)
             values[argument.name] = form.domain.make(raw, shape, dtype)
@@ -89,6 +92,9 @@ def plain_cases(subject: GradientEstimator, run: Run) -> SearchStrategy[Case]:
         equal = draw(st.booleans())
         values: dict[str, object] = {}
         for argument, form in _bound(subject):
+            if argument.role is Role.SIZE:
+                values[argument.name] = sizes[argument.axes]
+                continue
             shape = tuple(sizes[axis] for axis in layout.axes(argument))
             count, domain = math.prod(shape), form.domain
             grid = st.integers(0, 16).map(lambda i, d=domain: d.low + (d.high - d.low) * i / 16)

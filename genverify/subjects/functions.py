@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from genverify.subjects.finite_law import FiniteLaw
 from genverify.subjects.smooth_functions import Basins, CoupledWaves, Diffeomorphism, Waves, WaveSum
 
 __all__ = ["Critic", "LinearMap", "Quadratic", "Sine", "Table", "by_name", "name_of", "widened"]
@@ -133,7 +134,7 @@ class Critic:
 _KNOWN: dict[str, Any] = {
     "table": Table, "quadratic": Quadratic, "sine": Sine, "linear_map": LinearMap, "critic": Critic,
     "waves": Waves, "wave_sum": WaveSum, "coupled_waves": CoupledWaves, "diffeomorphism": Diffeomorphism,
-    "basins": Basins,
+    "basins": Basins, "finite_law": FiniteLaw,
 }  # fmt: skip
 
 
