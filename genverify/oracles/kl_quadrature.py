@@ -145,7 +145,11 @@ def divergence(p: str, q: str, first: Mapping[str, float], second: Mapping[str, 
 
 
 def integral(
-    log_p: Callable[[Any], Any], log_q: Callable[[Any], Any], low: float, high: float, inside: tuple[Any, ...] = ()
+    log_p: Callable[[Any], Any],
+    log_q: Callable[[Any], Any],
+    low: Any,  # noqa: ANN401
+    high: Any,  # noqa: ANN401
+    inside: tuple[Any, ...] = (),
 ) -> Any:  # noqa: ANN401
     """∫ p (log p − log q) between two points, for any log-densities in mpmath.
 
@@ -163,7 +167,7 @@ def integral(
     return mp.quad(integrand, sorted({mp.mpf(low), *inside, mp.mpf(high)}))
 
 
-def _sum(log_p: Callable[[Any], Any], log_q: Callable[[Any], Any], low: int, high: float) -> Any:  # noqa: ANN401
+def _sum(log_p: Callable[[Any], Any], log_q: Callable[[Any], Any], low: Any, high: Any) -> Any:  # noqa: ANN401
     """The sum over the integers: until terms beyond the mode no longer count."""
     mp = _mp()
     total, mass, x = mp.mpf(0), mp.mpf(0), int(low)
