@@ -90,9 +90,10 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
 def _slip(
     subject: Formula, case: Case, made: Call, accepted: Dialect, leaves: dict[str, torch.Tensor]
 ) -> Dialect | None:
-    """The recognised dialect of the same value whose gradient this is."""
+    """The recognised dialect of the same value whose gradient this is; the one that it was before is tried first."""
     assert subject.specification is not None
-    for one in subject.specification.all_dialects():
+    known: list[Dialect] = subject.memory.setdefault("slips", [])
+    for one in [*known, *subject.specification.all_dialects()]:
         alike = one.reductions == accepted.reductions and not one.accepted
         if not alike or not compare(subject, case, made, one, identity_of(subject, case).accuracy).agrees:
             continue
@@ -104,6 +105,7 @@ def _slip(
         ]
         outcomes = {judgement.outcome for judgement in judged}
         if "FAIL" not in outcomes and "PASS" in outcomes:
+            known[:] = [one]
             return one
     return None
 
