@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genverify.subjects.density import Density as Density
     from genverify.subjects.estimator import GradientEstimator as GradientEstimator
     from genverify.subjects.formula import Formula as Formula
+    from genverify.subjects.latent_variable_model import LatentVariableModel as LatentVariableModel
     from genverify.subjects.map import Map as Map
     from genverify.subjects.optimizer import Optimizer as Optimizer
     from genverify.subjects.sampler import Sampler as Sampler
@@ -49,6 +50,7 @@ _HOME = {
     "Formula": "genverify.subjects.formula",
     "GenverifyError": "genverify.errors",
     "GradientEstimator": "genverify.subjects.estimator",
+    "LatentVariableModel": "genverify.subjects.latent_variable_model",
     "Map": "genverify.subjects.map",
     "Optimizer": "genverify.subjects.optimizer",
     "Outcome": "genverify.verdict",
@@ -72,6 +74,7 @@ __all__ = [
     "Formula",
     "GenverifyError",
     "GradientEstimator",
+    "LatentVariableModel",
     "Map",
     "Optimizer",
     "Outcome",

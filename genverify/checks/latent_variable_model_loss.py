@@ -1,0 +1,175 @@
+"""The two terms of the loss at drawn batches: what moves with the draw, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from genverify.checks.check import check
+from genverify.checks.latent_variable_model_fit import Fit
+from genverify.checks.latent_variable_model_identity import (
+    Candidate,
+    Equations,
+    Identity,
+    equations,
+    identify,
+    tried_fit,
+)
+from genverify.checks.latent_variable_model_look import Look, look, rows_of_case
+from genverify.checks.latent_variable_model_slips import slip_of_kl, slip_of_reconstruction
+from genverify.numerics.rounding import gamma
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+from genverify.subjects.latent_variable_model import LatentVariableModel
+from genverify.verdict import Judgement, Rung, failed, inconclusive, not_applicable, passed
+
+__all__ = ["kl_term", "reconstruction_term"]
+
+
+def _unseen(subject: LatentVariableModel) -> Judgement | None:
+    found = identify(subject)
+    if found.blame == "law":
+        return not_applicable(f"the law of z is not known: {found.problem}")
+    return None
+
+
+@check(
+    "latent_variable_model.reconstruction_term",
+    statement="as the draw changes, the loss moves by a multiple of −log p(x|z) of a known likelihood",
+    source="Kingma & Welling 2014, eq. 3 and appendix C",
+    rung=Rung.EXACT,
+    before=identify,
+)
+def reconstruction_term(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
+    """Differences of the loss between draws at one batch, against those of the likelihood."""
+    found = identify(subject)
+    skipped = _unseen(subject)
+    if skipped is not None:
+        return skipped
+    seen = look(subject, *rows_of_case(subject, case))
+    if found.blame == "reconstruction" or (found.problem and not found.blame):
+        return _nothing_fits(subject, found, seen)
+    given = equations(subject, [seen], only=found.candidates or [found.nearest[0]])  # type: ignore[index]
+    readings = [(one, _weights(found, one, len(seen.x))) for one in found.candidates]
+    if not readings:
+        assert found.nearest is not None
+        readings = [(found.nearest[0], found.nearest[1].weights)] if len(seen.x) == next(iter(found.looks)) else []
+    return _judged(subject, found, given, readings, differences=True)
+
+
+@check(
+    "latent_variable_model.kl_term",
+    statement="the rest of the loss is a multiple of KL(q(z|x) ‖ p(z)), with q the law that z is seen to follow",
+    source="Kingma & Welling 2014, eq. 3 and appendix B",
+    rung=Rung.EXACT,
+    before=identify,
+)
+def kl_term(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
+    """The loss at a batch, against a R + b KL + c with the weights that other batches of its size gave."""
+    found = identify(subject)
+    skipped = _unseen(subject)
+    if skipped is not None:
+        return skipped
+    if found.blame == "kl":
+        assert found.nearest is not None
+        return failed(
+            rung=Rung.EXACT, examined=1, quantity="|loss − (a R + b KL + c)|", notes=subject.calls.notes,
+            message=f"the loss moves with the draw as {found.nearest[0].term.name} does, but {found.problem} of the "
+            f"law that z follows{slip_of_kl(subject, found)}",
+        )  # fmt: skip
+    if not found.candidates:
+        return not_applicable(f"the reconstruction term is not understood: {found.problem}")
+    seen = look(subject, *rows_of_case(subject, case))
+    given = equations(subject, [seen], only=found.candidates)
+    readings = [(one, _weights(found, one, len(seen.x))) for one in found.candidates]
+    return _judged(subject, found, given, readings, differences=False)
+
+
+def _nothing_fits(subject: LatentVariableModel, found: Identity, seen: Look) -> Judgement:
+    if not found.blame:
+        return failed(
+            rung=Rung.EXACT,
+            examined=1,
+            notes=subject.calls.notes,
+            message=f"{found.problem} at an event of moderate size",
+        )
+    return failed(
+        rung=Rung.EXACT,
+        examined=1,
+        notes=subject.calls.notes,
+        message=f"{found.problem}{slip_of_reconstruction(found, seen)}",
+    )
+
+
+def _weights(found: Identity, one: Candidate, rows: int) -> tuple[float, ...]:
+    """The weights of a reading for that batch size; none where it was not fitted."""
+    if one == found.candidates[0]:
+        return found.weights[rows].weights if rows in found.weights else ()
+    made = tried_fit(found.given[rows], one, torch.float64) if rows in found.looks else None
+    return made.weights if made is not None else ()
+
+
+def _judged(
+    subject: LatentVariableModel, found: Identity, given: Equations,
+    readings: Sequence[tuple[Candidate, tuple[float, ...]]], *, differences: bool,
+) -> Judgement:  # fmt: skip
+    best: Judgement | None = None
+    for one, weights in readings:
+        made = _compared(subject, found, given, one, weights, differences=differences)
+        if made is None:
+            continue
+        if made.outcome == "PASS":
+            return made
+        best = best or made
+    return best or inconclusive("nothing could be compared at this batch", rung=Rung.EXACT)
+
+
+def _compared(
+    subject: LatentVariableModel, found: Identity, given: Equations, one: Candidate, weights: tuple[float, ...], *,
+    differences: bool,
+) -> Judgement | None:  # fmt: skip
+    term, kl = given.terms.get((one.where, one.term)), given.drawn if one.at_draw else given.kl
+    if term is None or not weights or not torch.isfinite(torch.tensor(given.losses)).all():
+        return None
+    a = weights[0]
+    b, c = (weights[1], weights[2]) if found.candidates else (0.0, 0.0)
+    values, sizes = torch.tensor(term, dtype=torch.float64)
+    losses = torch.tensor(given.losses, dtype=torch.float64)
+    if kl is None:
+        if not differences or one.at_draw:
+            return None
+        kl = ([0.0] * len(losses), [0.0] * len(losses))
+    klv, kls = torch.tensor(kl, dtype=torch.float64)
+    rest = losses - a * values - b * klv - c
+    size = losses.abs() + abs(a) * sizes + abs(b) * kls + abs(c)
+    if differences:
+        rest = rest - rest[0]
+    width = torch.float32 if found.narrow or subject.calls.dtype == torch.float64 else subject.calls.dtype
+    own = gamma(given.operations, subject.calls.dtype) * size.max()
+    wide = gamma(given.operations, width) * size.max()
+    observed = float(rest.abs().max())
+    # The weights come from a fit of other batches, each good to its own rounding.
+    own = float(own) * 4.0 + _blur(found, values, klv)
+    narrow = observed > own
+    allowed = float(wide) * 4.0 + _blur(found, values, klv) if narrow and subject.calls.dtype == torch.float64 else own
+    evidence = {
+        "rung": Rung.EXACT, "examined": len(losses), "observed": observed, "allowed": allowed,
+        "quantity": "|change of the loss − a × change of −log p(x|z)|" if differences else "|loss − (a R + b KL + c)|",
+        "unit": str(torch.float32 if narrow else subject.calls.dtype).removeprefix("torch."),
+        "notes": subject.calls.notes,
+    }  # fmt: skip
+    if observed <= allowed:
+        return passed(**evidence)
+    what = "as the draw changes, the loss does not move by" if differences else "the loss is not"
+    return failed(**evidence, message=f"{what} what other batches of that size show: {one.term.name} and the KL term")
+
+
+def _blur(found: Identity, values: torch.Tensor, kl: torch.Tensor) -> float:
+    """How far the error of the weights moves the loss."""
+    worst = 0.0
+    for made in found.weights.values():
+        error: Fit = made
+        spread = error.error[0] * float(values.abs().max()) + error.error[1] * float(kl.abs().max()) + error.error[2]
+        worst = max(worst, spread if spread < float("inf") else 0.0)
+    return worst

@@ -1,0 +1,125 @@
+"""The law of z: drawn apart for each row, with noise in every direction, and the same that the KL term speaks of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genverify.checks.check import check
+from genverify.checks.latent_variable_model_identity import identify
+from genverify.checks.latent_variable_model_look import Law, Look, fed, latents, look, rows_of_case
+from genverify.checks.latent_variable_model_slips import kl_reading
+from genverify.checks.latent_variable_model_words import reading_of_spread, stated_pairs
+from genverify.numerics.rounding import gamma
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+from genverify.subjects.latent_observation import observe
+from genverify.subjects.latent_variable_model import LatentVariableModel
+from genverify.verdict import Judgement, Rung, failed, not_applicable, passed
+
+__all__ = ["rows_of_latents", "sample_law"]
+
+
+@check(
+    "latent_variable_model.sample_law",
+    statement="z = m(x) + A(x) ε with noise of its own for each row and in each direction, as the KL term reads it",
+    source="Kingma & Welling 2014, section 2.4; Rezende, Mohamed & Wierstra 2014, section 3",
+    rung=Rung.EXACT,
+    searched=False,
+    family="several rows",
+    before=identify,
+)
+def sample_law(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
+    """The joint law of all z of a batch, found by feeding the draws."""
+    seen = look(subject, *rows_of_case(subject, case))
+    evidence = {"rung": Rung.EXACT, "notes": subject.calls.notes}
+    if not seen.noise.shape[1]:
+        if any(draw.law != "normal" for draw in seen.runs[0].tape.draws):
+            return not_applicable("nothing normal is drawn")
+        return failed(
+            **evidence, examined=1,
+            message="the loss draws no noise, in evaluation mode or in training mode: z is a function of x",
+        )  # fmt: skip
+    if seen.law is None:
+        return not_applicable(seen.unlike)
+    wrong = _still(seen) or _shared(subject, seen) or _other_reading(subject, seen)
+    if wrong:
+        return failed(**evidence, examined=1, message=wrong)
+    reading = reading_of_spread(seen)
+    notes = subject.calls.notes
+    if reading is not None:
+        notes = (*notes, f"{stated_pairs(seen)[reading[1]].where} states (mean, {reading[0]}) of q(z|x)")
+    return passed(rung=Rung.EXACT, examined=seen.law.mean.numel(), quantity="numbers of z", notes=notes)
+
+
+def _still(seen: Look) -> str:
+    """Numbers of z that do not move with the noise."""
+    law = seen.law
+    assert law is not None
+    still = law.std <= law.error
+    if not bool(still.any()):
+        return ""
+    return f"{int(still.sum())} of {still.numel()} numbers of z do not move with the noise: σ = 0 there"
+
+
+def _shared(subject: LatentVariableModel, seen: Look) -> str:
+    """Rows that draw the same noise, and directions that do."""
+    law = seen.law
+    assert law is not None
+    if law.elementwise:
+        return ""
+    owner = rows_of_latents(subject, seen)
+    covariance, size = law.covariance(), law.std[:, None] * law.std[None, :]
+    linked = covariance.abs() > gamma(64 * len(covariance), subject.calls.dtype) * size
+    apart = (owner[:, None] != owner[None, :]) & (owner[:, None] >= 0) & (owner[None, :] >= 0)
+    if bool((linked & apart).any()):
+        return "the rows of a batch share their noise: z of one row is not independent of z of another"
+    return _rank(law, owner, subject.calls.dtype)
+
+
+def _rank(law: Law, owner: Tensor, dtype: torch.dtype) -> str:
+    alive = law.std > law.error
+    for row in owner.unique().tolist():
+        block = law.matrix[(owner == row) & alive]
+        if not len(block):
+            continue
+        scaled = block / block.norm(dim=1, keepdim=True)
+        values = torch.linalg.svdvals(scaled)
+        rank = int((values > gamma(1024, dtype) * len(block)).sum())
+        if rank < len(block):
+            return (
+                f"the {len(block)} numbers of z of one row have noise in {rank} direction{'s' if rank != 1 else ''} "
+                "only: ε has the wrong shape, and is broadcast"
+            )
+    return ""
+
+
+def rows_of_latents(subject: LatentVariableModel, seen: Look) -> Tensor:
+    """The row of the batch on which the mean of each number of z depends; −1 for none, −2 for several."""
+    assert seen.law is not None
+    assert seen.source is not None
+    owner = torch.full((seen.law.mean.numel(),), -1)
+    for row in range(len(seen.x)):
+        x = seen.x.clone()
+        x[row] = x[row].flip(0) * 0.5 + 0.25 if subject.calls.data != "binary" else 1.0 - x[row]
+        other = observe(subject.calls, x, seen.condition, fed(seen.runs[0].tape, seen.noise[0]))
+        z = latents(other, seen.source)
+        if z is None or z.numel() != owner.numel():
+            continue
+        moved = z.detach().double() != seen.law.mean
+        owner = torch.where(moved, torch.where(owner == -1, row, -2), owner)
+    if bool((owner == -1).all()) and owner.numel() % len(seen.x) == 0:
+        # q(z|x) does not depend on x: rows as they are usually laid out.
+        owner = torch.arange(len(seen.x)).repeat_interleave(owner.numel() // len(seen.x))
+    return owner
+
+
+def _other_reading(subject: LatentVariableModel, seen: Look) -> str:
+    """The draw and the KL term read the encoder's spread alike."""
+    drawn, claimed = reading_of_spread(seen), kl_reading(subject, identify(subject))
+    if drawn is None or claimed is None or drawn[0] == claimed[0]:
+        return ""
+    return (
+        f"z is drawn as if the encoder's second result were {drawn[0]}, while the KL term of the loss reads "
+        f"{claimed[0]}: the two speak of different distributions"
+    )
