@@ -27,7 +27,7 @@ _REWARDS = (
     "reward", "r", "rs", "scores", "returns", "rlhf_reward", "rlhf_rewards", "advantages", "adv", "advantage", "rews",
     "group_rewards", "x", "R", "G", "values", "rew",
 )  # fmt: skip
-_SIZES = {"group": (3, 4, 2), "flat": (6, 8, 12), "batch": (2, 3, 1)}
+_SIZES = {"group": (3, 4, 2), "flat": (6, 8, 12), "batch": (2, 3)}
 _GROUP_SIZE = option(
     "group_size", integer(2, 3), None, "num_generations", "rloo_k", "k", "K", "n_samples", "num_samples", "group",
     "n_generations", "samples_per_prompt", "num_return_sequences", "n_per_prompt", "rollouts_per_example",
@@ -86,7 +86,7 @@ def _against_others(rewards: torch.Tensor, *, slip: str = "") -> Terms:
 
 
 def _standardised(
-    rewards: torch.Tensor, eps: float | None = None, *, constant: float = 1e-8, everything: bool = False,
+    rewards: torch.Tensor, eps: torch.Tensor | float | None = None, *, constant: float = 1e-8, everything: bool = False,
     biased: bool = False, place: str = "",
 ) -> Terms:  # fmt: skip
     table = rewards.reshape(1, -1) if everything else rewards
