@@ -1,0 +1,1 @@
+"""Adversarial games: losses, steps, penalties."""

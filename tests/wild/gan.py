@@ -1,0 +1,48 @@
+"""Wild pairs of adversarial games: what people wrote, wrong and right."""
+
+import torch
+from tests.wild.pair import Pair
+
+from genverify.subjects.formula import Formula
+
+
+def optimal_discriminator(log_pd, log_pg):
+    """D*(x) = p_d/(p_d + p_g)."""
+    return torch.sigmoid(log_pd - log_pg)
+
+
+def optimal_discriminator_swapped(log_pd, log_pg):
+    """WRONG: p_g/(p_d + p_g).
+
+    Source: classical.  Symptom: 1 - D*; hides where the densities agree.
+    """
+    return torch.sigmoid(log_pg - log_pd)
+
+
+def js_divergence(p, q):
+    """0.5 KL(p||m) + 0.5 KL(q||m), m = (p+q)/2; in [0, log 2]."""
+    m = 0.5 * (p + q)
+    return 0.5 * (torch.special.xlogy(p, p / m) + torch.special.xlogy(q, q / m)).sum(-1)
+
+
+def js_divergence_no_half(p, q):
+    """WRONG: the halves are lost, so the maximum is 2 log 2 and the GAN value is -log 4 + JSD, not + 2 JSD.
+
+    Source: classical.  Symptom: factor 2; zero at p = q.
+    """
+    m = 0.5 * (p + q)
+    return (torch.special.xlogy(p, p / m) + torch.special.xlogy(q, q / m)).sum(-1)
+
+
+PAIRS = [
+    Pair(
+        name="gan_optimal_d_swapped",
+        wrong=lambda: Formula(optimal_discriminator_swapped, like="gan.optimal_discriminator"),
+        right=lambda: Formula(optimal_discriminator, like="gan.optimal_discriminator"),
+    ),
+    Pair(
+        name="gan_jsd_no_half",
+        wrong=lambda: Formula(js_divergence_no_half, like="divergence.jensen_shannon_categorical"),
+        right=lambda: Formula(js_divergence, like="divergence.jensen_shannon_categorical"),
+    ),
+]
