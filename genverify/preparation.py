@@ -53,18 +53,32 @@ def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> F
         if made is None:
             raise refusal or LookupError(subject.like)
         return made
+    known: Formula | None = None
     for name in names:
         try:
             other = introduce(replace(subject, like=name))
         except UsageError:
             continue
         if _follows(other):
-            found = [replace(one, notes=(*one.notes, f"judged as {name}")) for one in other.memory["identities"]]
-            other.memory["identities"] = found
-            return other
+            return _judged_as(other)
+        if known is None and _recognised(other):
+            known = other
+    if known is not None and (made is None or not _recognised(made)):
+        return _judged_as(known)
     if made is None:
         raise refusal or LookupError(subject.like)
     return made
+
+
+def _judged_as(subject: Formula) -> Formula:
+    found = [replace(one, notes=(*one.notes, f"judged as {subject.like}")) for one in subject.memory["identities"]]
+    subject.memory["identities"] = found
+    return subject
+
+
+def _recognised(subject: Formula) -> bool:
+    """Whether its values follow a dialect that is wrong under its name."""
+    return any(one.recognised is not None for one in subject.memory.get("identities", ()))
 
 
 def _follows(subject: Formula) -> bool:

@@ -13,7 +13,7 @@ from genverify.checks.formula_comparison import Compared, compare, expected
 from genverify.checks.formula_draws import Reading, readings
 from genverify.checks.formula_explanation import explain
 from genverify.checks.formula_leftover import ask_about_leftovers, silent
-from genverify.checks.formula_oracle import fitted
+from genverify.checks.formula_oracle import SHARED, fitted
 from genverify.checks.formula_result import pick
 from genverify.errors import SubjectRaised, UsageError
 from genverify.subjects.case import Case
@@ -90,8 +90,12 @@ def _all(subject: Formula) -> list[Identity]:
 def _each(subject: Formula, *notes: str) -> list[Identity]:
     for name in ("compared", "readings"):
         subject.memory.pop(name, None)
-    found = [_identify(subject, combination) for combination in range(len(subject.combinations()))]
-    subject.memory.pop("compared", None)
+    subject.memory[SHARED] = {}
+    try:
+        found = [_identify(subject, combination) for combination in range(len(subject.combinations()))]
+    finally:
+        for name in ("compared", SHARED):
+            subject.memory.pop(name, None)
     return [replace(one, notes=(*one.notes, *notes)) for one in found]
 
 

@@ -15,10 +15,13 @@ from genverify.subjects.formula_shapes import arrangement, splits
 from genverify.subjects.functions import widened
 from genverify.subjects.specification import Argument, Dialect, Layout, Role, Specification
 
-__all__ = ["Function", "argument_of", "fitted", "oracle_of", "output_axes"]
+__all__ = ["SHARED", "Function", "argument_of", "fitted", "oracle_of", "output_axes"]
 
 Terms = tuple[torch.Tensor, ...]
 Function = Callable[..., Terms]
+# The name under which a subject remembers what its oracle returned, while its dialect is sought.
+SHARED = "oracle results"
+_SMALL = 256
 
 
 def argument_of(subject: Formula, name: str) -> Argument:
@@ -43,12 +46,37 @@ def oracle_of(
     axes = output_axes(specification, layout_of(subject, case), output)
     function = specification.surrogate if gradient and specification.surrogate is not None else specification.oracle
 
-    def terms(*values: torch.Tensor) -> Terms:
+    def computed(*values: torch.Tensor) -> Any:  # noqa: ANN401 - what the oracle returns
         keywords = _canonical({**dict(zip(names, values, strict=True)), **rest}, forms)
-        result = function(**keywords, **dialect.keywords)
+        return function(**keywords, **dialect.keywords)
+
+    def terms(*values: torch.Tensor) -> Terms:
+        result = _remembered(subject, (case, made, gradient), dialect, values, computed)
         return _expand(result[output] if specification.outputs else result, axes, dialect)
 
     return terms, [floats[name] for name in names], names
+
+
+def _remembered(
+    subject: Formula,
+    at: tuple[Case, Call, bool],
+    dialect: Dialect,
+    values: tuple[torch.Tensor, ...],
+    computed: Callable[..., Any],
+) -> Any:  # noqa: ANN401 - what the oracle returns
+    """What the oracle returns; while dialects are told apart, computed once for all that only reduce it differently."""
+    memory = subject.memory.get(SHARED)
+    if memory is None or torch.is_grad_enabled() or any(value.numel() > _SMALL for value in values):
+        return computed(*values)
+    try:
+        exactly = tuple(value.numpy().tobytes() for value in values)
+    except RuntimeError:  # a tensor that stands for many
+        return computed(*values)
+    case, made, gradient = at
+    key = (id(case), id(made), gradient, repr(dialect.keywords), exactly)
+    if key not in memory:
+        memory[key] = (computed(*values), at)  # kept, so that their ids stay their own
+    return memory[key][0]
 
 
 def _values(
