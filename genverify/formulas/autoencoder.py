@@ -125,7 +125,7 @@ TIED_LINEAR = formula(
         ),
         sizes=_SIZES,
         kinks=True,
-        operations=64,
+        measured=True,
         derivation="autoencoder.tied_linear.projection",
     )
 )
