@@ -11,7 +11,7 @@ from genverify.claims import Status, claim
 from genverify.formulas.catalogue import formula, reduction
 from genverify.formulas.references import declares_reference
 from genverify.reference.estimators import antithetic as reference
-from genverify.subjects.domains import function_of_real, real
+from genverify.subjects.domains import function_of_real, integer, real
 from genverify.subjects.estimator import GradientEstimator
 from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import any_real, plain, positive_scale
@@ -51,6 +51,8 @@ PAIR = formula(
             )),
             any_real("mean", "", "mu", "loc", "m", "theta", default=0.0),
             positive_scale("std", "", default=1.0),
+            plain("n", "batch", integer(1, 3), ("n_pairs", "num_samples", "n_samples", "num_pairs", "N", "n_half"),
+                  role=Role.SIZE, differentiable=False),
         ),
         oracle=_pairs,
         output="batch",
