@@ -89,7 +89,8 @@ class Search:
                 return exact
             if probe.bases and (exact := self._panels(probe)) is not None:
                 return exact
-            if self.nearly is not None and self._witnessed(probe, self.nearly):
+            # Rows buy an interval that means something; a grid that is only on its way does not.
+            if self.nearly is not None and not self.rows.in_rows and self._witnessed(probe, self.nearly):
                 return self.nearly
         return self._quasi_monte_carlo(probe)
 

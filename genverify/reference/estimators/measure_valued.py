@@ -6,7 +6,7 @@ Normal mean: c = 1/(σ√(2π)), z± = μ ± σ W with W = √(2 E), E exponenti
 Normal standard deviation: c = 1/σ, z⁺ = μ + σ M with M two-sided Maxwell, z⁻ = μ + σ ε.
 Bernoulli probability: c = 1, f(1) - f(0). Poisson rate: c = 1, f(k + 1) - f(k), k ~ Poisson.
 
-Source: Mohamed, Rosca, Figurnov & Mnih 2020, Monte Carlo gradient estimation in machine learning, section 6 and table 1.
+Source: Mohamed, Rosca, Figurnov & Mnih 2020, section 6 and table 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["bernoulli", "normal", "normal_mean", "poisson"]
+__all__ = ["bernoulli", "normal", "normal_mean", "normal_std", "poisson"]
 
 Reward = Callable[[Tensor], Tensor]
 
@@ -34,31 +34,34 @@ def normal_mean(mean: Tensor, std: Tensor, reward: Reward, rayleigh: Tensor) -> 
     return constant * (reward(mean + std * rayleigh) - reward(mean - std * rayleigh)).mean()
 
 
-def normal(mean: Tensor, std: Tensor, reward: Reward) -> tuple[Tensor, Tensor]:
-    """∂/∂(μ, σ) E f(z) for independent coordinates, one coordinate replaced at a time, the others shared.
+def normal(mean: Tensor, std: Tensor, reward: Reward) -> Tensor:
+    """∂/∂μ E f(z) for independent coordinates: one is replaced at a time, and the others drawn as they are.
 
-    Shapes: mean, std [d], reward maps [n, d] to [n]; two [d].
+    Shapes: mean, std [d], reward maps [n, d] to [n]; [d].
 
-    >>> inside = normal(torch.zeros(2), torch.ones(2), lambda z: z[:, 0] * 0)
-    >>> inside[0]
+    >>> normal(torch.zeros(2), torch.ones(2), lambda z: z[:, 0] * 0)
     tensor([0., 0.])
     """
-    noise = torch.randn_like(mean)
-    in_mean, in_std = [], []
+    parts = []
     for j in range(len(mean)):
-        size = torch.empty_like(mean[j]).exponential_().mul(2.0).sqrt()
-        rest = torch.randn_like(mean[j])
-        side = 2.0 * torch.bernoulli(torch.full_like(mean[j], 0.5)) - 1.0
-        # Three squared normals in all: twice an exponential is the sum of two.
-        maxwell = side * (size**2 + rest**2).sqrt()
+        rayleigh = torch.empty_like(mean[j]).exponential_().mul(2.0).sqrt()
+        before = mean[:j] + std[:j] * torch.randn_like(mean[:j])
+        after = mean[j + 1 :] + std[j + 1 :] * torch.randn_like(mean[j + 1 :])
+        sides = [torch.cat([before, (mean[j] + s * std[j] * rayleigh).reshape(1), after]) for s in (1.0, -1.0)]
+        above, below = (reward(side.unsqueeze(0)).sum() for side in sides)
+        parts.append((above - below) / (std[j] * math.sqrt(2.0 * math.pi)))
+    return torch.stack(parts)
 
-        def at(value: Tensor, j: int = j) -> Tensor:
-            replaced = torch.cat([noise[:j], value.reshape(1), noise[j + 1 :]])
-            return reward((mean + std * replaced).unsqueeze(0)).sum()
 
-        in_mean.append((at(size) - at(-size)) / (std[j] * math.sqrt(2.0 * math.pi)))
-        in_std.append((at(maxwell) - at(noise[j])) / std[j])
-    return torch.stack(in_mean), torch.stack(in_std)
+def normal_std(mean: Tensor, std: Tensor, reward: Reward, maxwell: Tensor, noise: Tensor) -> Tensor:
+    """∂/∂σ E f(z), z ~ N(μ, σ²), for given two-sided Maxwell and normal draws.
+
+    Shapes: mean, std numbers, maxwell, noise [n], reward maps [n] to [n]; a number.
+
+    >>> normal_std(torch.tensor(0.0), torch.tensor(1.0), lambda z: z**2, torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor(8.)
+    """
+    return (reward(mean + std * maxwell) - reward(mean + std * noise)).mean() / std
 
 
 def bernoulli(probs: Tensor, reward: Reward, samples: Tensor) -> Tensor:
