@@ -75,8 +75,8 @@ def _layouts() -> tuple[Layout, ...]:
         for name, axes in inner.items():
             if columns and name.startswith(("sequences", "signals")):
                 continue
-            shapes = dict.fromkeys(("z", "quantized", "return"), axes) if axes else {}
-            shapes.update({"codebook": "latent code"} if columns else {})
+            shapes: dict[str, str] = {one: axes for one in ("z", "quantized", "return") if axes}
+            shapes |= {"codebook": "latent code"} if columns else {}
             drop = ("position",) if name.startswith("vectors") else ()
             made.append(Layout(name=name + (", codes as columns" if columns else ""), drop=drop, shapes=shapes))
     return tuple(made)

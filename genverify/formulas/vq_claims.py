@@ -103,8 +103,8 @@ def _uniform() -> sympy.Basic:
 
     used = sympy.Symbol("M", integer=True, positive=True)
     k = sympy.Symbol("k", integer=True, positive=True)
-    entropy = -sympy.Sum(sympy.log(1 / used) / used, (k, 1, used))
-    return sympy.Eq(sympy.exp(entropy), used, evaluate=False)
+    surprise: Any = sympy.Sum(-sympy.log(1 / used) / used, (k, 1, used))
+    return sympy.Eq(sympy.exp(surprise), used, evaluate=False)
 
 
 PERPLEXITY_RANGE = claim(
