@@ -313,7 +313,7 @@ def find_law(name: str) -> NamedLaw:
     topic = f"genverify.formulas.{name.partition('.')[0]}"
     if name and importlib.util.find_spec(topic) is not None:
         importlib.import_module(topic)
-    if name not in _REGISTRY:
+    if name not in _REGISTRY and name not in all_laws():
         raise UsageError(
             given=f"law {name!r}" if name else "a Sampler without law=",
             expected="a named law",
