@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genverify.strategies.reduction import reduced
 from genverify.strategies.registry import Fixed
+from genverify.strategies.steady_draws import steady_draws
 from genverify.subjects.case import Case
 from genverify.verdict import Judgement, Outcome
 
@@ -104,7 +105,8 @@ def search(
         verbosity=Verbosity.quiet, suppress_health_check=_every_health_check(), report_multiple_bugs=False,
     )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
     try:
-        runner()
+        with steady_draws():
+            runner()
     except (_Refuted, Flaky):
         # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
         if found.failing is None:
@@ -158,8 +160,10 @@ def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> lis
         if len(drawn) < cases:
             drawn.append(case)
 
-    settings(
+    runner = settings(
         max_examples=cases, database=None, deadline=None, phases=(Phase.generate,), verbosity=Verbosity.quiet,
         suppress_health_check=_every_health_check(),
-    )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))()  # fmt: skip
+    )(hypothesis.seed(seed)(hypothesis.given(strategy)(collect)))  # fmt: skip
+    with steady_draws():
+        runner()
     return drawn

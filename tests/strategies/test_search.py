@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import HypothesisProvider
 
 from genverify.strategies.search import fixed_cases, search
+from genverify.strategies.steady_draws import steady_draws
 from genverify.subjects.case import Case
 from genverify.verdict import Outcome, failed, inconclusive, passed
 
@@ -121,3 +125,25 @@ def test_fixed_cases_are_drawn_before_anything_is_judged_and_repeat():
     assert len(first) == 6
     assert first == [case["x"] for case in fixed_cases(INTEGERS, cases=6, seed=3)]
     assert len(fixed_cases(st.just(Case()), cases=6, seed=3)) == 1  # there is only one
+
+
+def test_the_same_seed_draws_the_same_whatever_is_loaded(tmp_path, monkeypatch):
+    strange = "\n".join(f"x{k} = {k}.{k}{k}e{k % 9}" for k in range(1, 200))
+    (tmp_path / "a_strange_module.py").write_text(strange)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def drawn():
+        strategy = st.lists(st.floats(-1e9, 1e9), min_size=20, max_size=20)
+        found = search(strategy.map(lambda x: Case(values={"x": x})), lambda case: passed(examined=1), cases=40, seed=3)
+        return [case["x"] for case, _ in found.judgements]
+
+    before = drawn()
+    importlib.import_module("a_strange_module")
+    assert drawn() == before
+
+
+def test_a_users_own_tests_draw_as_before():
+    own = HypothesisProvider._maybe_draw_constant
+    with steady_draws():
+        assert HypothesisProvider._maybe_draw_constant is not own
+    assert HypothesisProvider._maybe_draw_constant is own
