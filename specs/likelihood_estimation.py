@@ -7,7 +7,8 @@ models are compared.
 Sources: Doersch 2016, "Tutorial on variational autoencoders", section 2; the VAE-GAN post; Robert & Casella 2004,
 "Monte Carlo statistical methods"; Rezende, Mohamed & Wierstra 2014, "Stochastic backpropagation and approximate
 inference in deep generative models", appendix E; Theis, van den Oord & Bethge 2016, "A note on the evaluation of
-generative models"; Papamakarios, Pavlakou & Murray 2017, "Masked autoregressive flow for density estimation", appendix D; Song et
+generative models"; Papamakarios, Pavlakou & Murray 2017, "Masked autoregressive flow for density estimation",
+appendix D; Song et
 al. 2021, "Score-based generative modeling through stochastic differential equations".
 """
 
@@ -26,7 +27,7 @@ from genverify.formulas import likelihood_claims as claims
 from genverify.noise.expectation import expectation
 from genverify.numerics.rounding import unit_roundoff
 from genverify.oracles import linear_gaussian_scalar as scalar
-from genverify.reference.likelihood import bits_per_dimension, iwae
+from genverify.reference.likelihood import bits_per_dimension, iwae, marginal
 
 WIDE = torch.float64
 X, W, C, S = 1.25, 0.75, 0.125, 0.625
@@ -65,6 +66,14 @@ def test_the_mean_of_likelihoods_is_unbiased(reference, like):
     kl = -(prior * posterior[0] + (1 - prior) * posterior[1])  # log p(z)/p(z | x) = log p(x)/p(x | z)
     assert sympy.expand(sympy.log(evidence) - kl - logs) == 0
     assert passes(reference, like)
+
+
+@proves("likelihood.naive_monte_carlo.unbiased")
+@pytest.mark.parametrize("estimate", [marginal.naive, marginal.weighted])
+def test_the_estimates_of_the_evidence_pass(estimate):
+    """As estimators of p(x) in the linear-Gaussian model: their draws are integrated out."""
+    subject = gv.GradientEstimator(estimate, like="target.marginal_likelihood")
+    gv.verify(subject, checks=["gradient_estimator.bias"], budget="quick").raise_for_failures()
 
 
 @proves("likelihood.naive_monte_carlo.unbiased")

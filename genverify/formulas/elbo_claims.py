@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
@@ -38,10 +38,10 @@ def _variance() -> sympy.Basic:
 def _product() -> sympy.Basic:
     import sympy
 
-    mu: sympy.IndexedBase = sympy.IndexedBase("mu")
-    t: sympy.IndexedBase = sympy.IndexedBase("T")
+    mu: Any = sympy.IndexedBase("mu")
+    t: Any = sympy.IndexedBase("T")
     i, m = sympy.Symbol("i", integer=True), sympy.Symbol("M", integer=True, positive=True)
-    mean = sympy.Sum(t[i] * mu[i], (i, 1, m)) / sympy.Sum(t[i], (i, 1, m))
+    mean: Any = sympy.Sum(t[i] * mu[i], (i, 1, m)) / sympy.Sum(t[i], (i, 1, m))
     return sympy.Eq(sympy.Symbol("mu"), mean, evaluate=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genverify.claims import Status, claim
 
@@ -25,11 +25,11 @@ def _subsets() -> sympy.Basic:
 def _slope() -> sympy.Basic:
     import sympy
 
-    w: sympy.IndexedBase = sympy.IndexedBase("w", positive=True)
+    w: Any = sympy.IndexedBase("w", positive=True)
     k, n = sympy.Symbol("k", integer=True, positive=True), sympy.Symbol("K", integer=True, positive=True)
     j = sympy.Symbol("j", integer=True, positive=True)
     left = sympy.Symbol(r"\nabla \log \frac{1}{K} \sum_k w_k")
-    share = w[k] / sympy.Sum(w[j], (j, 1, n))
+    share: Any = w[k] / sympy.Sum(w[j], (j, 1, n))
     return sympy.Eq(left, sympy.Sum(share * sympy.Symbol(r"\nabla \log w_k"), (k, 1, n)), evaluate=False)
 
 

@@ -6,7 +6,7 @@ posterior, the evidence lower bound and the gap between them, and the second mom
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .closed_form import Derivation, closed_form, step
 from .gaussian import kl_diagonal_to_standard, kl_divergence, log_prob
@@ -15,16 +15,16 @@ from .normal_moments import normal_mean
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["elbo", "gap", "log_evidence", "log_second_moment_ratio", "posterior"]
+__all__ = ["elbo", "gap", "log_evidence", "log_second_moment_ratio", "posterior", "quadratic_evidence"]
 
 _MODEL = {"x": "real", "w": "real", "c": "real", "s": "positive"}
 _WITH_ENCODER = {**_MODEL, "m": "real", "l": "positive"}
 _SOURCE = "Tipping & Bishop 1999, section 3, at one dimension"
 
 
-def _density(x: sympy.Expr, mean: sympy.Expr, std: sympy.Expr) -> sympy.Expr:
+def _density(x: Any, mean: Any, std: Any) -> Any:  # noqa: ANN401 - SymPy expressions
     """The log-density of a normal distribution, at any expressions."""
-    at = dict(zip(log_prob.symbols, (x, mean, std), strict=True))
+    at: Any = dict(zip(log_prob.symbols, (x, mean, std), strict=True))
     return log_prob.expression.subs(at, simultaneous=True)
 
 
@@ -117,7 +117,7 @@ def gap(
         one.subs(dict(zip(posterior.symbols, (x, w, c, s), strict=True)), simultaneous=True)
         for one in posterior.expressions
     )
-    places = dict(zip(kl_divergence.symbols, (m, l, mean, std), strict=True))
+    places: Any = dict(zip(kl_divergence.symbols, (m, l, mean, std), strict=True))
     value = kl_divergence.expression.subs(places, simultaneous=True)
     missing = log_evidence.expression - elbo.expression
     return Derivation(value=value, steps=(step("log p(x) − ELBO", missing, value, "the identity of the bound"),))
@@ -162,3 +162,30 @@ def log_second_moment_ratio(x: sympy.Symbol, w: sympy.Symbol, c: sympy.Symbol, s
         ),
     )  # fmt: skip
     return Derivation(value=value, steps=steps)
+
+
+@closed_form(
+    "linear_gaussian.quadratic_evidence", arguments={"a": "negative", "b": "real", "c": "real"},
+    source="integrated here",
+)  # fmt: skip
+def quadratic_evidence(a: sympy.Symbol, b: sympy.Symbol, c: sympy.Symbol) -> Derivation:
+    """The evidence of a likelihood given by its logarithm: E exp(az² + bz + c), z ~ N(0, 1), a < 0.
+
+    exp(c + b²/(2(1 − 2a)))/√(1 − 2a)
+
+    Shapes: all broadcast.
+
+    Source: integrated here.
+
+    >>> quadratic_evidence(-1.5, 0.0, 0.0)
+    0.5
+    """
+    import sympy
+
+    z = sympy.Symbol("z", real=True)
+    precision = 1 - 2 * a
+    joint = a * z**2 + b * z + c + _density(z, sympy.S.Zero, sympy.S.One)
+    log_value = c + b**2 / (2 * precision) - sympy.log(precision) / 2
+    apart = log_value + _density(z, b / precision, 1 / sympy.sqrt(precision))
+    steps = (step("complete the square in z", joint, apart, "what is left in z is a normal density, of mass one"),)
+    return Derivation(value=sympy.exp(c + b**2 / (2 * precision)) / sympy.sqrt(precision), steps=steps)
