@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,8 @@ def loss_of(
     accepted = {p.name for p in parameters}
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
+    paired = _pairs(target, subject)
+
     def loss(x: Tensor, condition: Tensor | None) -> Tensor:
         named = {name: value for name, value in subject.fixed.items() if name in accepted or any_name}
         from_model = takes_results or any(role in _FROM_MODEL for role in roles.values())
@@ -76,7 +79,13 @@ def loss_of(
             returned = call_model(model, (x, condition), subject)
             if not order:
                 order.append(_meanings(subject, model, sites, (x, condition)))
-        known: dict[str, Any] = {"x": x, "condition": condition, "model": model, "index": 0, "result": returned}
+        known: dict[str, Any] = {
+            "x": paired(x, condition),
+            "condition": condition,
+            "model": model,
+            "index": 0,
+            "result": returned,
+        }
         if from_model:
             known |= _parts(returned, order[0])
         if takes_results:
@@ -95,10 +104,24 @@ def loss_of(
     return loss
 
 
+def _pairs(target: Callable[..., Any], subject: LatentVariableModel) -> Callable[[Tensor, Tensor | None], Any]:
+    """(x, condition) → what a training step takes for its batch: x, or a pair with labels where it unpacks one."""
+    name = next((p.name for p in parameters_of(target) if spelt(p.name) == "batch"), None)
+    text = ""
+    if name is not None:
+        owner = getattr(target, "__self__", None)
+        try:
+            text = inspect.getsource(target if owner is None else type(owner))
+        except (OSError, TypeError):
+            text = ""
+    unpacks = re.search(rf",[^=\n]*=\s*{name}\s*(#.*|;.*)?$|\b{name}\[[01]\]", text, re.MULTILINE) is not None
+    if name is None or not unpacks:
+        return lambda x, condition: x
+    return lambda x, condition: (x, torch.zeros(len(x), dtype=torch.int64) if condition is None else condition)
+
+
 def _value(p: inspect.Parameter, role: str, known: Mapping[str, Any], subject: LatentVariableModel, label: str) -> Any:  # noqa: ANN401
     if role in known:
-        if role == "x" and spelt(p.name) == "batch" and subject.conditional:
-            return (known["x"], known["condition"])
         return known[role]
     raise UsageError(
         given=f"{label}, whose argument {p.name!r} is the {role}", expected="that the model returns it",

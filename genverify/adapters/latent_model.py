@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -118,7 +118,7 @@ def _tried(
             torch.set_rng_state(state)
         if found.dtype != dtype:
             raise TypeError(f"the loss is {found.dtype} where the model is {dtype}")
-        return any(draw.law in ("normal", "unknown") for draw in recorder.tape.draws), data
+        return bool(recorder.tape.draws), data
     assert problem is not None
     raise problem
 
@@ -131,16 +131,26 @@ def _sites(subject: LatentVariableModel, copied: nn.Module) -> tuple[Site, ...]:
         if stated is not None:
             found.append(_stated(subject, role, stated, copied))
             continue
-        for name in names:
-            thing = getattr(copied, name, None)
-            if callable(thing) and not isinstance(thing, type):
-                found.append(_site(role, name, copied, thing))
+        found += _known(role, names, copied)
     if not any(site.role == "decoder" for site in found):
         raise UsageError(
             given=f"{subject.label} without a part that is called as decoders are ({', '.join(DECODERS[:6])}, …)",
             expected="the name of its decoder", do=f"say decoder=…; it has {', '.join(_callables(copied)[:16])}",
         )  # fmt: skip
     return tuple(found)
+
+
+def _known(role: str, names: Sequence[str], copied: nn.Module) -> list[Site]:
+    """The sites of a role that the model has under a usual name, or that one of its networks has."""
+    found = []
+    networks = [getattr(copied, name, None) for name in (*ENCODERS, *DECODERS)]
+    for owner in (copied, *(one for one in networks if isinstance(one, nn.Module))):
+        for name in names:
+            thing = getattr(owner, name, None)
+            if callable(thing) and not isinstance(thing, type):
+                found.append(_site(role, name, owner, thing))
+    seen: dict[tuple[int, str], Site] = {(id(site.owner), site.name): site for site in reversed(found)}
+    return list(reversed(seen.values()))
 
 
 def _site(role: str, name: str, owner: object, thing: object) -> Site:

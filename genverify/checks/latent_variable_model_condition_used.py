@@ -41,7 +41,7 @@ def condition_used(subject: LatentVariableModel, case: Case, run: Run) -> Judgem
     moved = observe(subject.calls, x, other, fed(there.runs[-1].tape, noise))
     encoder = bool((seen.law.mean - there.law.mean).abs().max() > 0) or bool((seen.law.std != there.law.std).any())
     notes = subject.calls.notes if encoder else (*subject.calls.notes, "q(z|x) does not depend on the condition")
-    return _moved(subject, _made(seen.runs[-1]), _made(moved), notes)
+    return _moved(_unit(seen), _made(seen.runs[-1]), _made(moved), notes)
 
 
 def _other(subject: LatentVariableModel, condition: Tensor) -> Tensor:
@@ -52,7 +52,12 @@ def _other(subject: LatentVariableModel, condition: Tensor) -> Tensor:
 
 def _anyhow(subject: LatentVariableModel, seen: Look, other: Tensor) -> Judgement:
     moved = observe(subject.calls, seen.x, other, fed(seen.runs[-1].tape, seen.noise[-1]))
-    return _moved(subject, _made(seen.runs[-1]), _made(moved), subject.calls.notes)
+    return _moved(_unit(seen), _made(seen.runs[-1]), _made(moved), subject.calls.notes)
+
+
+def _unit(seen: Look) -> float:
+    """The rounding of the draws, in which z is equal."""
+    return max(torch.finfo(d.dtype).eps for d in seen.runs[0].tape.draws if d.dtype.is_floating_point)
 
 
 def _made(run: Observation) -> Tensor:
@@ -60,11 +65,11 @@ def _made(run: Observation) -> Tensor:
     return torch.cat(parts) if parts else torch.empty(0)
 
 
-def _moved(subject: LatentVariableModel, before: Tensor, after: Tensor, notes: tuple[str, ...]) -> Judgement:
+def _moved(unit: float, before: Tensor, after: Tensor, notes: tuple[str, ...]) -> Judgement:
     if not before.numel() or before.shape != after.shape:
         return inconclusive("the decoder's result was not seen", notes=notes)
     # z is equal but to rounding, which the decoder may magnify.
-    rounding = torch.finfo(subject.calls.dtype).eps ** 0.75 * float(before.abs().max())
+    rounding = unit**0.75 * float(before.abs().max())
     change = float((after - before).abs().max())
     evidence = {"examined": before.numel(), "quantity": "change of the decoder's result", "notes": notes}
     if change > rounding:

@@ -38,7 +38,7 @@ from genverify.verdict import Judgement, Rung, failed, inconclusive, passed
 __all__ = ["gradient"]
 
 _MARGIN = 4.0
-_REACHES, _LEVELS = (2.0**-4, 2.0**-9), 4
+_REACHES, _LEVELS = (2.0**-4, 2.0**-10, 2.0**-16), 4
 # A difference is trusted where its error is below this power of the unit, relative to the derivative's terms.
 _TRUSTED = 0.25
 # Where single draws differ: evaluations of the integral, what it is asked for, and the error with which it still
@@ -89,7 +89,9 @@ class _Line:
         self.names = list(self.calls.parameters)
         self.leaves = [self.calls.parameters[name] for name in self.names]
         self.kept = [leaf.detach().clone() for leaf in self.leaves]
-        self.directions = [wave(leaf.shape, k, leaf.detach()) for k, leaf in enumerate(self.leaves)]
+        # Of unit length in all: the more parameters move at once, the nearer are the kinks of a rectifier.
+        length = max(1.0, sum(leaf.numel() for leaf in self.leaves) ** 0.5)
+        self.directions = [wave(leaf.shape, k, leaf.detach()) / length for k, leaf in enumerate(self.leaves)]
 
     def tapes(self) -> list[Tape]:
         """Draws of moderate size."""

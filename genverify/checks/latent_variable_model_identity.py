@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from genverify.checks.latent_variable_model_fit import Fit, fit
 from genverify.checks.latent_variable_model_look import Look, look
-from genverify.checks.latent_variable_model_terms import Term, kl_at_draw, kl_of_law, reconstructions
+from genverify.checks.latent_variable_model_terms import (
+    Term,
+    importance_weighted,
+    kl_at_draw,
+    kl_of_law,
+    reconstructions,
+)
 from genverify.errors import SubjectRaised
 from genverify.subjects.latent_events import sample_condition, sample_events
 from genverify.subjects.latent_variable_model import LatentVariableModel
@@ -115,6 +121,11 @@ def equations(
             mine = terms.setdefault(key, ([], []))
             mine[0].extend(value for value, _ in totals)
             mine[1].extend(size for _, size in totals)
+        if drawn:
+            for key, totals in importance_weighted(subject, seen).items():
+                mine = terms.setdefault(key, ([], []))
+                mine[0].extend(value for value, _ in totals)
+                mine[1].extend(size for _, size in totals)
         integral = None if seen.law is None else kl_of_law(subject, seen.law)
         at_draws = kl_at_draw(subject, seen) if drawn else None
         if integral is not None:
@@ -137,6 +148,10 @@ def tried_fit(given: Equations, one: Candidate, dtype: torch.dtype) -> Fit | Non
     if term is None or kl is None:
         return None
     ones = [1.0] * len(given.losses)
+    if one.term.whole:
+        made = fit(given.losses, [term[0], ones], [term[1], ones], operations=given.operations, dtype=dtype)
+        (a, c), (da, dc) = made.weights, made.error
+        return replace(made, weights=(a, a, c), error=(da, da, dc))
     return fit(
         given.losses, [term[0], kl[0], ones], [term[1], kl[1], ones], operations=given.operations, dtype=dtype
     )  # fmt: skip
@@ -239,6 +254,8 @@ def _blame(result: Identity, given: Equations, dtype: torch.dtype) -> None:
     best: tuple[Candidate, Fit] | None = None
     for drawn in (False, True):
         for where, term in given.terms:
+            if term.whole:
+                continue
             made = _without_kl(given, (where, term), narrow, drawn=drawn)
             one = Candidate(where=where, term=term, at_draw=drawn)
             if made.holds and abs(made.weights[0]) > made.error[0]:

@@ -24,7 +24,7 @@ __all__ = ["Law", "Look", "Source", "fed", "latents", "look", "noises", "normals
 
 # More scalar normal draws than this are not fed one by one; elementwise laws need no such thing.
 _MOST_UNITS = 64
-_REACHES = (0.6, 1.3, 2.0)
+_REACHES, _PER_UNIT = (0.6, 1.3, 2.0), 128
 _OPERATIONS = 32
 
 
@@ -35,11 +35,13 @@ class Source:
     Attributes:
         role: Of the site: latent for its result, decoder for its argument.
         name: Of the site.
+        index: Which of the tensors there.
         moving: Size of what is seen there → the numbers of it that are z; beside a condition, not all are.
     """
 
     role: str
     name: str
+    index: int = 0
     moving: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
 
@@ -121,7 +123,8 @@ def noises(count: int, number: int = 0) -> Tensor:
     for k, reach in enumerate(_REACHES):
         turned = torch.sin(steps * (2.0**0.5 + 0.1 * k) + 1.7 * k + 0.9 * number + 0.4 * torch.cos(steps * steps))
         rows.append(reach * (turned.sign() * (0.4 + 0.6 * turned.abs())))
-    return torch.stack(rows)
+    # Few binary digits: the numbers are the same where a model draws in a narrower dtype.
+    return torch.round(torch.stack(rows) * _PER_UNIT) / _PER_UNIT
 
 
 def rows_of_case(subject: LatentVariableModel, case: Case) -> tuple[Tensor, Tensor | None]:
@@ -142,7 +145,7 @@ def _decoder_events(run: Observation) -> list[Event]:
 def latents(run: Observation, source: Source) -> Tensor | None:
     """Z as it was seen in a run, flat, with its graph."""
     if source.role == "decoder":
-        parts = [tensors_of(list(e.inputs))[:1] for e in _decoder_events(run)]
+        parts = [tensors_of(list(e.inputs))[source.index :][:1] for e in _decoder_events(run)]
     else:
         parts = [tensors_of(e.output)[:1] for e in run.of(source.role) if e.site.name == source.name]
     flat = [t.reshape(-1) for part in parts for t in part]
@@ -163,7 +166,8 @@ def _source(subject: LatentVariableModel, zero: Observation, moved: Observation,
     candidates = [Source(role="latent", name=e.site.name) for e in zero.of("latent")]
     decoded = _decoder_events(zero)
     if decoded:
-        candidates.append(Source(role="decoder", name=decoded[0].site.name))
+        taken = tensors_of(list(decoded[0].inputs))
+        candidates += [Source(role="decoder", name=decoded[0].site.name, index=k) for k in range(len(taken))]
     stated = [t.reshape(-1) for e in (*zero.of("encoder"), *zero.of("forward")) for t in tensors_of(e.output)]
     stated += [t.reshape(-1) for e in zero.of("latent") for t in tensors_of(list(e.inputs))]
     halves = [part.reshape(-1) for e in zero.of("encoder") for t in tensors_of(e.output) for part in _halves(t)]
@@ -200,14 +204,29 @@ def look(subject: LatentVariableModel, x: Tensor, condition: Tensor | None, numb
         _mark(source, runs, count)
     if source is None:
         return Look(**made, law=None, source=None, unlike="what z is could not be seen; name what draws it by latent=…")
+    if source.role == "latent" and _transformed(runs, noise, source):
+        why = "the decoder is given something else than what was drawn, and no affine function of it: a flow?"
+        return Look(**made, law=None, source=source, unlike=why)
     law = _elementwise(runs, noise, source) or _dense(subject, x, condition, tape, runs, noise, source)
     unlike = "" if law is not None else "z is no affine function of normal draws"
     return Look(**made, law=law, source=source, unlike=unlike)
 
 
+def _transformed(runs: Sequence[Observation], noise: Tensor, source: Source) -> bool:
+    """Whether what was drawn is transformed before the decoder has it, into as many numbers."""
+    drawn, decoded = latents(runs[-1], source), _decoder_events(runs[-1])
+    if drawn is None or not decoded:
+        return False
+    taken = tensors_of(list(decoded[0].inputs))
+    same = [k for k, t in enumerate(taken) if t.numel() == drawn.numel() and t.requires_grad == drawn.requires_grad]
+    if len(decoded) > 1 or not same or any(torch.equal(taken[k].reshape(-1), drawn) for k in same):
+        return False
+    return _elementwise(runs, noise, Source(role="decoder", name=decoded[0].site.name, index=same[0])) is None
+
+
 def _mark(source: Source, runs: Sequence[Observation], count: int) -> None:
     """Notes which numbers of the decoder's argument move with the noise, where those are as many as were drawn."""
-    whole = Source(role=source.role, name=source.name)
+    whole = replace(source, moving={})
     z, other = latents(runs[0], whole), latents(runs[-1], whole)
     if z is None or other is None or z.shape != other.shape or z.numel() in source.moving or z.numel() == count:
         return

@@ -140,6 +140,8 @@ def _compared(
         if not differences or one.at_draw:
             return None
         kl = ([0.0] * len(losses), [0.0] * len(losses))
+    if one.term.whole:
+        b = 0.0
     klv, kls = torch.tensor(kl, dtype=torch.float64)
     rest = losses - a * values - b * klv - c
     size = losses.abs() + abs(a) * sizes + abs(b) * kls + abs(c)

@@ -68,7 +68,7 @@ def slip_of_kl(subject: LatentVariableModel, found: Identity) -> str:
                operations=_OPERATIONS, dtype=subject.calls.dtype)  # fmt: skip
     if len(looks) > 4 and made.holds:
         return f": μ² has weight {made.weights[0]:.4g}, σ² {made.weights[1]:.4g}, log σ² {made.weights[2]:.4g}"
-    return " (is the spread read as its square or its logarithm, or a part left out?)"
+    return " (is the spread read as another power, is a part left out, or is there a threshold such as free bits?)"
 
 
 def _parts(looks: list[Look]) -> list[list[float]] | None:

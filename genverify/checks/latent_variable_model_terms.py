@@ -6,6 +6,7 @@ which its rounding is relative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,20 @@ from torch.distributions import Distribution
 
 from genverify.checks.latent_variable_model_look import Law, Look, latents, outputs
 from genverify.numerics.rounding import unit_roundoff
+from genverify.subjects.calling import subject_code
 from genverify.subjects.latent_observation import Observation, tensors_of
 from genverify.subjects.latent_variable_model import LatentOracles, LatentVariableModel
 
-__all__ = ["FAMILIES", "READINGS", "Term", "kl_at_draw", "kl_of_law", "prior_of", "reconstructions"]
+__all__ = [
+    "FAMILIES",
+    "READINGS",
+    "Term",
+    "importance_weighted",
+    "kl_at_draw",
+    "kl_of_law",
+    "prior_of",
+    "reconstructions",
+]
 
 Total = tuple[float, float]
 READINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -35,11 +46,13 @@ class Term:
         name: In words.
         gaussian: Whether it is a squared error, whose weight is a variance.
         normalised: Whether its weight is that of the log-likelihood itself.
+        whole: Whether it is the whole bound, the KL term included.
     """
 
     name: str
     gaussian: bool = False
     normalised: bool = False
+    whole: bool = False
 
 
 # (output, target, oracles) → elementwise contributions.
@@ -55,7 +68,8 @@ _SINGLE: dict[Term, Callable[[Tensor, Tensor, LatentOracles], Tensor]] = {
 # What a loss may do to the decoder's result first, where the result is an unbounded number.
 _LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {"the sigmoid of ": torch.sigmoid, "tanh of ": torch.tanh}
 _LINKED = ("squared error", "absolute error (a Laplace decoder)", "Huber's error")
-_TOTAL = Term(name="logarithm of the mean squared error (the variance that is best for the batch)")
+_TOTAL = Term(name="Gaussian likelihood at the variance that is best for the batch", normalised=True)
+_STATED = Term(name="declared likelihood", normalised=True)
 _GIVEN = Term(name="likelihood of the distribution that the decoder returns", normalised=True)
 FAMILIES = (*_SINGLE, _TOTAL, _GIVEN)
 
@@ -98,6 +112,8 @@ def reconstructions(
             for (order, mean), (_, second) in zip(_aligned(parts[0], target), _aligned(parts[1], target), strict=True):
                 wanted = target.reshape(1, 1, len(target), -1).expand(mean.shape)
                 _of_two(add, where + order, mean, second, wanted, subject)
+    if subject.likelihood is not None:
+        add("the decoder's output", _STATED, lambda: _stated(subject, seen.runs, target))
     if all(isinstance(event.output, Distribution) for run in seen.runs for event in outputs(run)):
         add("the decoder's distribution", _GIVEN, lambda: _likelihoods(seen.runs, target))
     return found
@@ -123,6 +139,48 @@ def _of_two(
     for reading, std in READINGS.items():
         term = Term(name=f"Gaussian likelihood of a decoder that returns (mean, {reading})", normalised=True)
         add(where, term, lambda std=std: -subject.against.log_normal(wanted, mean, std(second)))
+
+
+def _stated(subject: LatentVariableModel, runs: Sequence[Observation], target: Tensor) -> Tensor:
+    assert subject.likelihood is not None
+    with subject_code(), torch.no_grad():
+        found = [
+            torch.as_tensor(subject.likelihood(event.output, target)).double().sum()
+            for run in runs
+            for event in outputs(run)
+        ]
+    return torch.stack(found).reshape(len(runs), -1)
+
+
+def importance_weighted(subject: LatentVariableModel, seen: Look) -> dict[Key, list[Total]]:
+    """The bounds −Σ log mean exp(log p(x, z) − log q(z|x)) over several draws, by family (Burda et al. 2016, eq. 8)."""
+    ratio = _log_ratio(subject, seen)
+    target = seen.x.detach().double()
+    found: dict[Key, list[Total]] = {}
+    if ratio is None:
+        return found
+    for where, parts in _views(seen.runs, target):
+        for order, aligned in _aligned(parts[0], target):
+            runs, draws, rows, _ = aligned.shape
+            if draws == 1 or ratio.shape[1] % (draws * rows):
+                continue
+            shape = (runs, rows, draws, -1) if "rows" in order else (runs, draws, rows, -1)
+            at_draws = ratio.reshape(shape).sum(-1)
+            at_draws = at_draws.mT if "rows" in order else at_draws
+            wanted = target.reshape(1, 1, rows, -1).expand(aligned.shape)
+            for term, of in _SINGLE.items():
+                if not term.normalised and not term.gaussian:
+                    continue
+                scale = 0.5 / float(subject.decoder_variance or 1.0) if term.gaussian else 1.0
+                logs = -scale * of(aligned, wanted, subject.against).sum(-1) - at_draws
+                bound = -(torch.logsumexp(logs, 1) - math.log(draws)).sum(1)
+                if bool(torch.isfinite(bound).all()):
+                    name = f"importance-weighted bound of {draws} draws ({term.name})"
+                    size = logs.abs().amax((1, 2)) * rows + 1.0
+                    found[where + order, Term(name=name, normalised=True, whole=True)] = list(
+                        zip(bound.tolist(), size.tolist(), strict=True)
+                    )
+    return found
 
 
 def _likelihoods(runs: Sequence[Observation], target: Tensor) -> Tensor | None:
@@ -252,6 +310,14 @@ def _blocks(covariance: Tensor) -> list[Tensor]:
 
 def kl_at_draw(subject: LatentVariableModel, seen: Look) -> list[Total] | None:
     """Log q(z|x) − log p(z) at each draw, whose mean over draws is the KL term; None where q is no diagonal normal."""
+    ratio = _log_ratio(subject, seen)
+    if ratio is None:
+        return None
+    return list(zip(ratio.sum(1).tolist(), (ratio.abs().sum(1) + 1.0).tolist(), strict=True))
+
+
+def _log_ratio(subject: LatentVariableModel, seen: Look) -> Tensor | None:
+    """The terms log q(z|x) − log p(z) of each number of z, or of each vector where a prior has no such parts."""
     law = seen.law
     if law is None or seen.source is None or not law.elementwise or not bool((law.std > 0).all()):
         return None
@@ -264,13 +330,14 @@ def kl_at_draw(subject: LatentVariableModel, seen: Look) -> list[Total] | None:
         log_p = subject.against.log_normal(z, normal[0].expand_as(z), normal[1].expand_as(z))
     else:
         try:
-            log_p = torch.stack([prior.log_prob(_shaped(one, prior)).sum().detach().double() for one in z])[:, None]
+            log_p = torch.stack([prior.log_prob(_shaped(one, prior)).detach().double().reshape(-1) for one in z])
         except Exception:  # a prior of another shape
             return None
     if not bool(torch.isfinite(log_p).all()):
         return None
-    sizes = log_q.abs().sum(1) + log_p.abs().sum(1) + 1.0
-    return list(zip((log_q.sum(1) - log_p.sum(1)).tolist(), sizes.tolist(), strict=True))
+    if log_p.shape[1] != log_q.shape[1]:
+        log_q = log_q.reshape(len(log_q), log_p.shape[1], -1).sum(2)
+    return log_q - log_p
 
 
 def _shaped(z: Tensor, prior: Any) -> Tensor:  # noqa: ANN401

@@ -42,25 +42,29 @@ def described(subject: LatentVariableModel, found: Identity) -> str:
     one = found.candidates[0]
     a, b, _ = (found.sign * w for w in next(iter(found.weights.values())).weights)
     latents, numbers = _sizes(subject, found)
-    sizes = {"d": numbers, "k": latents}
-    if one.term.gaussian:
-        meant = b / (2 * a) if a else math.nan
-        at_unit = f"with variance {number(meant, sizes=sizes)} (d = {numbers} numbers an observation)"
-        text = (
-            f"the negative ELBO of a Gaussian decoder {at_unit}, i.e. β = {number(meant, sizes=sizes)} at unit variance"
-        )
-        if abs(meant - 1) <= torch.finfo(torch.float32).eps:
-            text = "the negative ELBO of a Gaussian decoder with unit variance, β = 1"
+    head = "this loss is the negative" if found.sign > 0 else "this bound, to be maximised, is the"
+    ratio = b / a if a else math.nan
+    said = number(ratio, sizes={"d": numbers, "k": latents} if ratio < _SMALL else {})
+    if one.term.whole:
+        text = f"{head} {one.term.name}"
+    elif one.term.gaussian:
+        text = f"{head} ELBO of {_gaussian(ratio / 2, numbers)}"
+    elif one.term.normalised:
+        text = f"{head} ELBO with the {one.term.name}, β = {said}"
     else:
-        ratio = b / a if a else math.nan
-        sizes = sizes if ratio < _SMALL else {}
-        text = f"the negative ELBO with the {one.term.name}, β = {number(ratio, sizes=sizes)}"
-        if not one.term.normalised:
-            text = f"a reconstruction term ({one.term.name}) and {number(ratio, sizes=sizes)} KL for each unit of it"
-    form = "; its KL term is log q(z|x) − log p(z) at the draw" if one.at_draw else ""
-    if found.sign < 0:
-        text = text.replace("the negative ELBO", "the ELBO (to be maximised)").replace("a reconst", "minus a reconst")
-    return f"this loss is {text}; {_reduced(found)}{form}"
+        sign = "" if found.sign > 0 else "minus "
+        text = f"this loss is {sign}the {one.term.name} and {said} KL for each unit of it"
+    form = "; its KL term is log q(z|x) − log p(z) at the draw" if one.at_draw and not one.term.whole else ""
+    return f"{text}; {_reduced(found)}{form}"
+
+
+def _gaussian(variance: float, numbers: int) -> str:
+    """A squared error of weight a beside a KL term of weight b: the variance is b/(2a), or β at unit variance."""
+    if abs(variance - 1) <= torch.finfo(torch.float32).eps:
+        return "a Gaussian decoder with unit variance, β = 1"
+    said = number(variance, sizes={"d": numbers})
+    size = f"d = {numbers} numbers an observation"
+    return f"a Gaussian decoder with variance {said} ({size}), i.e. β = {said} at unit variance"
 
 
 def _sizes(subject: LatentVariableModel, found: Identity) -> tuple[int, int]:

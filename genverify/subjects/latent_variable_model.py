@@ -110,6 +110,7 @@ class LatentVariableModel(Subject):
         decoder_variance: The variance of a Gaussian decoder that is claimed, at that β (1 by default).
         prior: p(z): a torch distribution, the name of an attribute that holds one, or a function model → distribution;
             standard normal by default.
+        likelihood: −log p(x|z) of a decoder that is none of the usual ones: (what the decoder returned, x) → numbers.
         output: Which of several results of the loss is meant: an index, or a key.
         fixed: Further arguments of the loss or of the model, by name: ``{"M_N": 0.005}``.
         training: Judges it in training mode; by default dropout and batch norm are in evaluation mode.
@@ -133,6 +134,7 @@ class LatentVariableModel(Subject):
     beta: float | None = field(default=None, kw_only=True)
     decoder_variance: float | None = field(default=None, kw_only=True)
     prior: Any = field(default=None, kw_only=True)
+    likelihood: Callable[..., Any] | None = field(default=None, kw_only=True)
     output: int | str | None = field(default=None, kw_only=True)
     fixed: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     training: bool = field(default=False, kw_only=True)

@@ -12,7 +12,19 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genverify.subjects.latent_variable_model import LatentVariableModel
 from tests.mutants.flow import seeded
-from tests.mutants.latent_twins import Conditional, D, K, MeanInEvaluation, Vae, kl_sum, loss_function, of
+from tests.mutants.latent_twins import (
+    Conditional,
+    D,
+    K,
+    KeepsItsKl,
+    MeanInEvaluation,
+    Vae,
+    Weighted,
+    kept,
+    kl_sum,
+    loss_function,
+    of,
+)  # fmt: skip
 from tests.mutants.mutant import Mutant, Twin
 
 
@@ -191,6 +203,24 @@ class CovarianceForFactor(nn.Module):
         return (0.5 * (self.decoder(z) - x).square().sum(1) + kl).sum()
 
 
+class KeepsTwiceItsKl(KeepsItsKl):
+    """σ² + μ² − log σ − ½: the ½ before the squares is lost, as in a tutorial that many have copied."""
+
+    class Encoder(KeepsItsKl.Encoder):
+        def divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
+            return (sigma**2 + mu**2 - torch.log(sigma) - 1 / 2).sum()
+
+
+class HalfTheProposal(Weighted):
+    """An importance-weighted bound with half of log q(z|x)."""
+
+    def negative_iwae_bound(self, x: Tensor, n: int = 4) -> Tensor:
+        q = self.encode(x)
+        z = q.rsample((n,))
+        weights = self.decode(z).log_prob(x) + Normal(0.0, 1.0).log_prob(z).sum(-1) - 0.5 * q.log_prob(z)
+        return -torch.logsumexp(weights, 0).mean()
+
+
 def _of(name: str, killed_by: str, make: Callable[[], LatentVariableModel]) -> Mutant:
     return Mutant(name=f"latent: {name} ({killed_by})", killed_by=f"latent_variable_model.{killed_by}", make=make)
 
@@ -226,6 +256,8 @@ MUTANTS = [
     _model(Square, "kl_term"),
     _model(Square, "sample_law"),
     _model(CovarianceForFactor, "kl_term", loss="loss"),
+    _model(KeepsTwiceItsKl, "kl_term", loss=kept, event_shape=(1, 2, 2)),
+    _model(HalfTheProposal, "reconstruction_term", loss="negative_iwae_bound"),
     _model(Shared, "sample_law"),
     _model(Column, "sample_law"),
     _model(Still, "sample_law"),

@@ -126,6 +126,89 @@ class ManyDraws(Distributions):
         return (self.decode(z).log_prob(x) + log_p - q.log_prob(z)).mean()
 
 
+class Weighted(Distributions):
+    """The importance-weighted bound of several draws."""
+
+    def negative_iwae_bound(self, x: Tensor, n: int = 4) -> Tensor:
+        q = self.encode(x)
+        z = q.rsample((n,))
+        weights = self.decode(z).log_prob(x) + Normal(0.0, 1.0).log_prob(z).sum(-1) - q.log_prob(z)
+        return -(torch.logsumexp(weights, 0) - math.log(n)).mean()
+
+
+class KeepsItsKl(nn.Module):
+    """The encoder draws, by a distribution in float32, returns z alone, and keeps its KL term as an attribute."""
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean, self.spread, self.kl = nn.Linear(D, K), nn.Linear(D, K), torch.zeros(())
+            self.noise = Normal(0, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            mu, sigma = self.mean(x.flatten(1)), self.spread(x.flatten(1)).exp()
+            self.kl = self.divergence(mu, sigma)
+            return mu + sigma * self.noise.sample(mu.shape)
+
+        def divergence(self, mu: Tensor, sigma: Tensor) -> Tensor:
+            return (0.5 * (sigma**2 + mu**2) - torch.log(sigma) - 1 / 2).sum()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = (
+            self.Encoder(),
+            nn.Sequential(nn.Linear(K, D), nn.Sigmoid(), nn.Unflatten(1, (1, 2, 2))),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder(x))
+
+
+def kept(model: Any, x: Tensor) -> Tensor:
+    """The loss that goes with it."""
+    return ((x - model(x)) ** 2).sum() + model.encoder.kl
+
+
+class Sequences(nn.Module):
+    """Teacher forcing: the decoder is given the sequence and z; no encoder that returns mean and spread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.heads = nn.GRU(2, H, batch_first=True), nn.Linear(H, 2 * K)
+        self.cell, self.out = nn.GRU(2 + K, H, batch_first=True), nn.Linear(H, 2)
+
+    def decode(self, given: Tensor, z: Tensor) -> Tensor:
+        return self.out(self.cell(torch.cat([given, z[:, None].expand(-1, given.shape[1], -1)], -1))[0])
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, _ = batch
+        mu, logvar = self.heads(self.encoder(x)[1][0]).chunk(2, -1)
+        z = mu + torch.randn_like(mu) * (0.5 * logvar).exp()
+        error = (self.decode(F.pad(x[:, :-1], (0, 0, 1, 0)), z) - x).pow(2).sum()
+        return (error + kl_sum(mu, logvar)) / len(x)
+
+
+class Flow(nn.Module):
+    """A planar flow after the draw: no law in closed form, so that much is not judged, and nothing accused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc, self.decoder = nn.Linear(D, 2 * K), nn.Linear(K, D)
+        self.u, self.w = nn.Parameter(torch.randn(K)), nn.Parameter(torch.randn(K))
+
+    def reparameterize(self, mean: Tensor, log_std: Tensor) -> Tensor:
+        return mean + log_std.exp() * torch.randn_like(mean)
+
+    def loss(self, x: Tensor) -> Tensor:
+        mean, log_std = self.enc(x).chunk(2, 1)
+        z0 = self.reparameterize(mean, log_std)
+        h = torch.tanh(z0 @ self.w)
+        z = z0 + 0.1 * self.u * h[:, None]
+        volume = torch.log((1 + 0.1 * (1 - h**2) * (self.u @ self.w)).abs())
+        kl = Normal(mean, log_std.exp()).log_prob(z0).sum(1) - volume - Normal(0.0, 1.0).log_prob(z).sum(1)
+        return (kl + F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1)).mean()
+
+
 class FullCovariance(nn.Module):
     """A full covariance by its Cholesky factor; a Gaussian decoder with a scale that is learned."""
 
@@ -304,6 +387,10 @@ TWINS = [
     Twin(name="latent: WithWeight", make=of(WithWeight, fixed={"M_N": 0.25}, data="real")),
     Twin(name="latent: Distributions", make=of(Distributions)),
     Twin(name="latent: ManyDraws", make=of(ManyDraws, elbo="elbo")),
+    Twin(name="latent: Weighted", make=of(Weighted, loss="negative_iwae_bound")),
+    Twin(name="latent: KeepsItsKl", make=of(KeepsItsKl, loss=kept, event_shape=(1, 2, 2), decoder_variance=0.5)),
+    Twin(name="latent: Sequences", make=of(Sequences, event_shape=(3, 2), data="real")),
+    Twin(name="latent: Flow", make=of(Flow)),
     Twin(name="latent: FullCovariance", make=of(FullCovariance, data="real", decoder_variance=math.exp(0.6))),
     Twin(name="latent: Conditional", make=of(Conditional, classes=3, beta=1.0)),
     Twin(name="latent: Convolutional", make=of(Convolutional, event_shape=(1, 4, 4), beta=1.0)),
