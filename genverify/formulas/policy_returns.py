@@ -53,8 +53,9 @@ RETURNS = formula(
                        note="what came before the action is counted, too: no bias in a policy gradient, more variance"),
                 Option(name="discounted from the start", keywords={"horizon": "start"}, accepted=False,
                        note="γ^t G_t, which weighs late steps less"),
+                # Among these, since of one and the same number at every step there is no spread to divide by.
+                _SCALED,
             )),
-            Axis(name="scale", options=(Option(name=""), _SCALED)),
         ),
         layouts=TRAJECTORIES[:3], sizes=SIZES, operations=64,
         derivation="policy.returns.sum",
