@@ -41,8 +41,9 @@ def _product() -> sympy.Basic:
     mu: Any = sympy.IndexedBase("mu")
     t: Any = sympy.IndexedBase("T")
     i, m = sympy.Symbol("i", integer=True), sympy.Symbol("M", integer=True, positive=True)
-    mean: Any = sympy.Sum(t[i] * mu[i], (i, 1, m)) / sympy.Sum(t[i], (i, 1, m))
-    return sympy.Eq(sympy.Symbol("mu"), mean, evaluate=False)
+    above: Any = sympy.Sum(t[i] * mu[i], (i, 1, m))
+    below: Any = sympy.Sum(t[i], (i, 1, m))
+    return sympy.Eq(sympy.Symbol("mu"), above / below, evaluate=False)
 
 
 IDENTITY = claim(
