@@ -148,11 +148,12 @@ def _layers(argument: Argument, patterns: tuple[str, ...]) -> Argument:
     forms = []
     for form in argument.forms:
         names = tuple(one for one in form.aliases if not one.endswith("s") or one in ("logs", "s"))
-        several = (*(f"{one}s" for one in names), *(f"{one}_list" for one in names))
+        whose = _named(patterns, names)
+        several = (*_named(patterns, tuple(f"{one}s" for one in names)), *(f"{one}_list" for one in whose))
         near = replace(form.domain, low=-_NEAR, high=_NEAR, extreme_low=None, extreme_high=None, interval=None)
         forms += [
-            replace(form, aliases=_named(patterns, names), domain=near),
-            replace(form, name=f"{form.name}s", aliases=_named(patterns, several), domain=listed(near)),
+            replace(form, aliases=whose, domain=near),
+            replace(form, name=f"{form.name}s", aliases=several, domain=listed(near)),
         ]
     return replace(argument, axes="layer batch latent", forms=tuple(forms))
 
