@@ -221,7 +221,8 @@ def one_number(returned: Any, rows: int, subject: LatentVariableModel, label: st
     what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
     raise UsageError(
         given=f"{label}, which returns {what}", expected="one number, or one for each row",
-        do="name the loss by loss=…, say which result it is by output=…, or reduce it: loss=lambda model, x: …",
+        do="name it by loss=… (a function outside the model, too), say which result it is by output=…, or wrap it: "
+        "loss=lambda model, x: …",
     )  # fmt: skip
 
 

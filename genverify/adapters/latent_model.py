@@ -21,10 +21,30 @@ from genverify.subjects.latent_variable_model import DATA, LatentCalls, LatentVa
 
 __all__ = ["latent_model"]
 
+
+@adapter("class or function", "latent_variable_model", callable, rank=90)
+def no_model(subject: LatentVariableModel) -> LatentVariableModel:
+    """Anything else that can be called.
+
+    Raises:
+        UsageError: Always: an instance of a module is needed.
+    """
+    made = f"{subject.label}(…)" if isinstance(subject.f, type) else "model"
+    raise UsageError(
+        given=f"{subject.label}, a {type(subject.f).__name__}", expected="an instance of torch.nn.Module",
+        do=f"construct it, or gather encoder, decoder and loss in a module: LatentVariableModel({made}, event_shape=…)",
+    )  # fmt: skip
+
+
 _ROLES = {"encoder": ENCODERS, "decoder": DECODERS, "latent": LATENTS}
 
 
-@adapter("variational autoencoder", "latent_variable_model", lambda thing: isinstance(thing, nn.Module), rank=50)
+@adapter(
+    "module with an encoder, a decoder and a loss",
+    "latent_variable_model",
+    lambda thing: isinstance(thing, nn.Module),
+    rank=50,
+)
 def latent_model(subject: LatentVariableModel) -> LatentVariableModel:
     """Modules with an encoder, a decoder and a loss.
 
@@ -66,13 +86,13 @@ def _calls(subject: LatentVariableModel, model: nn.Module, copied: nn.Module, dt
     loss = loss_of(subject, target, copied, sites, label)
     mode = _modes(copied, active=subject.training, plain=subject.training)
     mode(False)
-    drawn, data = _tried(subject, loss, dtype, mode, active=subject.training)
+    drawn, data = _tried(subject, copied, loss, dtype, mode, active=subject.training)
     notes: tuple[str, ...] = ()
     quiet = not drawn
     if quiet and not subject.training:
         # Many a model returns the mean instead of a draw in evaluation mode.
         mode = _modes(copied, active=True, plain=False)
-        drawn, data = _tried(subject, loss, dtype, mode, active=True)
+        drawn, data = _tried(subject, copied, loss, dtype, mode, active=True)
         notes = ("judged in training mode, where it draws; dropout and normalisation in evaluation mode",)
     parameters = {name: p for name, p in copied.named_parameters() if p.requires_grad and p.dtype == dtype}
     return LatentCalls(
@@ -96,8 +116,8 @@ def _modes(copied: nn.Module, *, active: bool, plain: bool) -> Callable[[bool], 
 
 
 def _tried(
-    subject: LatentVariableModel, loss: Callable[..., Tensor], dtype: torch.dtype, mode: Callable[[bool], None], *,
-    active: bool,
+    subject: LatentVariableModel, model: nn.Module, loss: Callable[..., Tensor], dtype: torch.dtype,
+    mode: Callable[[bool], None], *, active: bool,
 ) -> tuple[bool, str]:  # fmt: skip
     """Whether the loss draws noise, and the first kind of data that it takes without an exception."""
     problem: Exception | None = None
@@ -120,7 +140,21 @@ def _tried(
             raise TypeError(f"the loss is {found.dtype} where the model is {dtype}")
         return bool(recorder.tape.draws), data
     assert problem is not None
+    if _runs(subject, model, sample_events(subject, "unit", 2, dtype), sample_condition(subject, 2, dtype)):
+        return True, subject.data or DATA[0]  # the model takes them: what the loss raises is its own fault
     raise problem
+
+
+def _runs(subject: LatentVariableModel, model: nn.Module, x: Tensor, condition: Tensor | None) -> bool:
+    """Whether the model itself takes such events."""
+    state = torch.get_rng_state()
+    try:
+        call_model(model, (x, condition), subject)
+    except Exception:
+        return False
+    finally:
+        torch.set_rng_state(state)
+    return True
 
 
 def _sites(subject: LatentVariableModel, copied: nn.Module) -> tuple[Site, ...]:

@@ -105,7 +105,10 @@ def _signs(found: Identity) -> str:
         if abs(a) <= da and da < 1e-3 * abs(b):
             return "the reconstruction term has no weight"
         if abs(b) <= db and db < abs(a):
-            return "the KL term has no weight: this is an autoencoder with noise, not a bound"
+            return (
+                "the KL term has no weight: this is an autoencoder with noise, not a bound (where the terms are "
+                "returned apart, declare their sum)"
+            )
     return ""
 
 
@@ -141,21 +144,17 @@ def _claims(subject: LatentVariableModel, found: Identity) -> str:
     term = found.candidates[0].term
     made = next(iter(found.weights.values()))
     ratio = _ratio(made.weights)
+    if term.gaussian and subject.decoder_variance is None:
+        return ""  # a squared error has some variance at every β: which, is said
     beta = 1.0 if subject.beta is None else float(subject.beta)
-    variance = 1.0 if subject.decoder_variance is None else float(subject.decoder_variance)
-    wanted = 2.0 * variance * beta if term.gaussian else beta
+    wanted = 2.0 * float(subject.decoder_variance or 1.0) * beta if term.gaussian else beta
     blur = abs(ratio) * (made.error[0] / abs(made.weights[0]) + made.error[1] / abs(made.weights[1]))
     if abs(ratio - wanted) <= blur + gamma(256, torch.float32) * wanted:
         return ""
-    return f"declared is {_declared(subject, term)}, but {described(subject, found)}{_hint(ratio / wanted, term)}"
-
-
-def _declared(subject: LatentVariableModel, term: Term) -> str:
-    parts = [] if subject.beta is None else [f"β = {subject.beta:g}"]
+    claimed = f"β = {beta:g}"
     if term.gaussian:
-        variance = subject.decoder_variance
-        parts.append(f"a Gaussian decoder of variance {1.0 if variance is None else variance:g}")
-    return " and ".join(parts) or "another weight"
+        claimed += f" and a Gaussian decoder of variance {subject.decoder_variance:g}"
+    return f"declared is {claimed}, but {described(subject, found)}{_hint(ratio / wanted, term)}"
 
 
 def _hint(times: float, term: Term) -> str:

@@ -1,8 +1,8 @@
 r"""Least squares of a loss on its terms, judged by what rounding may leave.
 
 If L = a R + b K + c exactly and each equation is off by at most e_i, the residual of the least-squares fit is at most
-‖e‖₂, since it is the orthogonal projection of the errors; and (a, b, c) are off by at most ‖pinv‖ ‖e‖₂. So no
-conditioning enters the verdict, and it does enter what is said of the weights.
+‖e‖₂, since it is the orthogonal projection of the errors. So no conditioning enters the verdict. A weight is off by at
+most ‖e‖₂ over the length of the part of its column that the others do not explain: infinitely, where they explain it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ __all__ = ["Fit", "fit"]
 
 # A fit whose terms cancel to a millionth of their size explains nothing.
 _CANCELLATION = 1e6
+# Roundings of a projection, for each of its rows.
+_OPERATIONS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,21 @@ def fit(
     size = (torch.tensor(sizes, dtype=torch.float64).mT * weights.abs()).sum(1) + y.abs()
     capped = size.clamp_max(_CANCELLATION * float(y.abs().max()))
     each = gamma(operations, dtype) * capped
-    spread: Tensor = inverse.norm(dim=1) / scale * each.norm()
+    spread = each.norm() / torch.stack([_apart(a, k) for k in range(a.shape[1])])
     return Fit(
         weights=tuple(weights.tolist()), error=tuple(spread.tolist()), residual=residual, allowed=float(each.norm()),
         size=float(capped.norm()),
     )  # fmt: skip
+
+
+def _apart(a: Tensor, k: int) -> Tensor:
+    """The length of the part of a column that the others do not explain, which is 1/‖row of the pseudo-inverse‖."""
+    column, others = a[:, k], torch.cat([a[:, :k], a[:, k + 1 :]], 1)
+    scaled = others / others.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
+    left = column - scaled @ (torch.linalg.pinv(scaled) @ column)
+    length = left.norm()
+    floor = gamma(_OPERATIONS * len(a), torch.float64) * column.norm()
+    return length if bool(length > floor) else torch.zeros(())
 
 
 def _refined(a: Tensor, y: Tensor, inverse: Tensor) -> Tensor:

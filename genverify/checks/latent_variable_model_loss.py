@@ -80,6 +80,8 @@ def kl_term(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
         )  # fmt: skip
     if not found.candidates:
         return not_applicable(f"the reconstruction term is not understood: {found.problem}")
+    if any(made.error[1] == float("inf") for made in found.weights.values()):
+        return not_applicable("KL(q ‖ p) is the same at every x that was tried: it cannot be told from a constant")
     seen = look(subject, *rows_of_case(subject, case))
     given = equations(subject, [seen], only=found.candidates)
     readings = [(one, _weights(found, one, len(seen.x))) for one in found.candidates]

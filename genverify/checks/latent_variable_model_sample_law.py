@@ -13,7 +13,7 @@ from genverify.checks.latent_variable_model_words import reading_of_spread, stat
 from genverify.numerics.rounding import gamma
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
-from genverify.subjects.latent_observation import observe
+from genverify.subjects.latent_observation import observe, tensors_of
 from genverify.subjects.latent_variable_model import LatentVariableModel
 from genverify.verdict import Judgement, Rung, failed, not_applicable, passed
 
@@ -33,13 +33,9 @@ def sample_law(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     """The joint law of all z of a batch, found by feeding the draws."""
     seen = look(subject, *rows_of_case(subject, case))
     evidence = {"rung": Rung.EXACT, "notes": subject.calls.notes}
-    if not seen.noise.shape[1]:
-        if any(draw.law != "normal" for draw in seen.runs[0].tape.draws):
-            return not_applicable("nothing normal is drawn")
-        return failed(
-            **evidence, examined=1,
-            message="the loss draws no noise, in evaluation mode or in training mode: z is a function of x",
-        )  # fmt: skip
+    wrong = _without_noise(seen)
+    if wrong:
+        return failed(**evidence, examined=1, message=wrong)
     if seen.law is None:
         return not_applicable(seen.unlike)
     wrong = _still(seen) or _shared(subject, seen) or _other_reading(subject, seen)
@@ -50,6 +46,23 @@ def sample_law(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     if reading is not None:
         notes = (*notes, f"{stated_pairs(seen)[reading[1]].where} states (mean, {reading[0]}) of q(z|x)")
     return passed(rung=Rung.EXACT, examined=seen.law.mean.numel(), quantity="numbers of z", notes=notes)
+
+
+def _without_noise(seen: Look) -> str:
+    """Nothing drawn, nothing to draw, or nothing that moves with what is drawn."""
+    draws = seen.runs[0].tape.draws
+    if not draws:
+        return "the loss draws no noise, in evaluation mode or in training mode: z is a function of x"
+    if not any(draw.value.numel() for draw in draws):
+        return "what is drawn has no numbers: the latent dimension is 0"
+    if not seen.noise.shape[1]:
+        return ""
+    for zero, moved in zip(seen.runs[0].events, seen.runs[-1].events, strict=False):
+        for a, b in zip(tensors_of(zero.output), tensors_of(moved.output), strict=False):
+            if a.shape != b.shape or not torch.equal(a, b):
+                return ""
+    z = seen.runs[0].loss, seen.runs[-1].loss
+    return "" if not torch.equal(*z) else "noise is drawn, and nothing that the model makes moves with it: σ = 0"
 
 
 def _still(seen: Look) -> str:

@@ -45,6 +45,8 @@ def described(subject: LatentVariableModel, found: Identity) -> str:
     head = "this loss is the negative" if found.sign > 0 else "this bound, to be maximised, is the"
     ratio = b / a if a else math.nan
     said = number(ratio, sizes={"d": numbers, "k": latents} if ratio < _SMALL else {})
+    if any(made.error[k] == math.inf for made in found.weights.values() for k in (0, 1)):
+        return f"{head} ELBO with {one.term.name}, whose β cannot be told: one of its terms is the same at every x"
     if one.term.whole:
         text = f"{head} {one.term.name}"
     elif one.term.gaussian:

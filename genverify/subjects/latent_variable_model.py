@@ -106,7 +106,8 @@ class LatentVariableModel(Subject):
         condition_shape: Shape of one row of the condition, for conditional models: ``loss(x, c)``.
         classes: Instead of `condition_shape`: the condition is a class index below this number.
         data: Where the numbers of x lie: "unit", "binary" or "real"; by default the first of these that it takes.
-        beta: The weight of the KL term that is claimed; any positive one is accepted, and said, by default.
+        beta: The weight of the KL term that is claimed; any positive one is accepted, and said, by default. A squared
+            error has some variance at every β, so that of such a loss it claims something beside `decoder_variance`.
         decoder_variance: The variance of a Gaussian decoder that is claimed, at that β (1 by default).
         prior: p(z): a torch distribution, the name of an attribute that holds one, or a function model → distribution;
             standard normal by default.

@@ -359,7 +359,7 @@ def closed_over() -> LatentVariableModel:
         recon, mu, logvar = model(x)
         return F.mse_loss(recon, x, reduction="sum") / len(x) / 2 + kl_sum(mu, logvar) / len(x)
 
-    return LatentVariableModel(model, loss=objective, event_shape=D, beta=1.0)
+    return LatentVariableModel(model, loss=objective, event_shape=D, decoder_variance=1.0)
 
 
 def collapsed() -> LatentVariableModel:
