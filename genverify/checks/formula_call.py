@@ -18,6 +18,7 @@ from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case, render
 from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.formula_shapes import arrangement
+from genverify.subjects.functions import numbers_of, with_numbers
 from genverify.subjects.specification import CALL, Layout, Role
 
 __all__ = ["Call", "Unreadable", "call", "layout_of", "witness"]
@@ -134,6 +135,8 @@ def _given(subject: Formula, case: Case, gradients: bool) -> tuple[dict[str, Any
                 leaf(f"{name}[{i}]", bound, one) if isinstance(one, torch.Tensor) else one
                 for i, one in enumerate(value)
             ]
+        elif bound.argument.differentiable and numbers_of(value):  # the weights of a critic, say
+            value = with_numbers(value, {k: leaf(f"{name}[{k}]", bound, v) for k, v in numbers_of(value).items()})
         if bound.argument.in_grad:
             value = [_with_grad(one) for one in value] if isinstance(value, list) else _with_grad(value)
         given[bound.parameter] = value

@@ -12,7 +12,7 @@ from genverify.checks.formula_call import Call, layout_of
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Bound, Formula
 from genverify.subjects.formula_shapes import arrangement, splits
-from genverify.subjects.functions import widened
+from genverify.subjects.functions import numbers_of, widened, with_numbers
 from genverify.subjects.specification import Argument, Dialect, Layout, Role, Specification
 
 __all__ = ["SHARED", "Function", "argument_of", "fitted", "oracle_of", "output_axes"]
@@ -100,6 +100,9 @@ def _values(
                 floats[f"{argument.name}[{index}]"] = one.detach().to(torch.float64)
         elif isinstance(value, torch.Tensor) and value.is_floating_point():
             floats[argument.name] = value.detach().to(torch.float64)
+        elif argument.differentiable and numbers_of(value):
+            rest[argument.name] = value
+            floats |= {f"{argument.name}[{k}]": v.detach().to(torch.float64) for k, v in numbers_of(value).items()}
         else:
             rest[argument.name] = widened(value)
     return floats, rest, forms
@@ -108,14 +111,17 @@ def _values(
 def _canonical(values: Mapping[str, Any], forms: Mapping[str, Bound]) -> dict[str, Any]:
     """The oracle's arguments from the subject's."""
     keywords: dict[str, Any] = {}
+    entries: dict[str, dict[str, torch.Tensor]] = {}
     for name, value in values.items():
-        whole, entry, _ = name.partition("[")
+        whole, _, entry = name.partition("[")
         value = forms[whole].form.canonical(value) if whole in forms and value is not None else value
-        if entry:
+        if entry and whole in values:  # the weights of a function
+            entries.setdefault(whole, {})[entry.removesuffix("]")] = value
+        elif entry:
             keywords.setdefault(whole, []).append(value)
         else:
             keywords[whole] = value
-    return keywords
+    return keywords | {whole: with_numbers(keywords[whole], numbers) for whole, numbers in entries.items()}
 
 
 def _given(argument: Argument, bound: Bound | None, case: Case, draws: Mapping[str, torch.Tensor]) -> Any:  # noqa: ANN401

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from genverify.subjects.functions import Critic, LinearMap, Quadratic, Sine, Table
+from genverify.subjects.functions import Critic, Discriminator, LinearMap, Quadratic, Sine, Table
 
 __all__ = [
     "Domain",
     "binary",
+    "discriminator",
     "function_of_index",
     "function_of_real",
     "function_of_vector",
@@ -188,6 +189,15 @@ def function_of_real() -> Domain:
 def function_of_vector() -> Domain:
     """A smooth scalar function of a vector (a critic, an energy); its axes are those of its weights: hidden, event."""
     return Domain(name="function of a vector", make=lambda raw, shape, dtype: Critic(raw.reshape(shape).to(dtype)))
+
+
+def discriminator() -> Domain:
+    """A smooth critic of samples of any shape; its axes are those of its weights, and scores for a column."""
+
+    def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Discriminator:
+        return Discriminator(raw.reshape(shape[:2]).to(dtype), column=len(shape) > 2)
+
+    return Domain(name="critic", low=-1.5, high=1.5, make=make)
 
 
 def linear_map() -> Domain:

@@ -11,7 +11,19 @@ import torch
 from genverify.subjects.finite_law import FiniteLaw
 from genverify.subjects.smooth_functions import Basins, CoupledWaves, Diffeomorphism, Waves, WaveSum
 
-__all__ = ["Critic", "LinearMap", "Quadratic", "Sine", "Table", "by_name", "name_of", "widened"]
+__all__ = [
+    "Critic",
+    "Discriminator",
+    "LinearMap",
+    "Quadratic",
+    "Sine",
+    "Table",
+    "by_name",
+    "name_of",
+    "numbers_of",
+    "widened",
+    "with_numbers",
+]
 
 
 @dataclass(frozen=True)
@@ -131,10 +143,36 @@ class Critic:
         return cls(data["weight"])
 
 
+@dataclass(frozen=True)
+class Discriminator:
+    """A critic of samples of any shape, ``C(x) = Σ_h tanh(w_h · vec x)``; one number a row, or a column of these.
+
+    >>> Discriminator(torch.tensor([[1.0, 1.0]]), column=True)(torch.zeros(3, 1, 1, 2)).shape
+    torch.Size([3, 1])
+    """
+
+    weight: torch.Tensor
+    column: bool = False
+
+    def __call__(self, x: torch.Tensor, *unused: Any) -> torch.Tensor:  # noqa: ANN401 - labels, a step, a resolution
+        """The value at each row."""
+        value = torch.tanh(x.flatten(1) @ self.weight.to(x.dtype).mT).sum(-1)
+        return value[:, None] if self.column else value
+
+    def to_data(self) -> dict[str, Any]:
+        """The numbers that define it."""
+        return {"weight": self.weight, "column": self.column}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Discriminator:
+        """The function that these numbers define."""
+        return cls(**data)
+
+
 _KNOWN: dict[str, Any] = {
     "table": Table, "quadratic": Quadratic, "sine": Sine, "linear_map": LinearMap, "critic": Critic,
     "waves": Waves, "wave_sum": WaveSum, "coupled_waves": CoupledWaves, "diffeomorphism": Diffeomorphism,
-    "basins": Basins, "finite_law": FiniteLaw,
+    "basins": Basins, "finite_law": FiniteLaw, "discriminator": Discriminator,
 }  # fmt: skip
 
 
@@ -146,6 +184,18 @@ def widened(function: Any) -> Any:  # noqa: ANN401 - any value of a case
         name: value.double() if isinstance(value, torch.Tensor) else value for name, value in function.to_data().items()
     }
     return type(function).from_data(numbers)
+
+
+def numbers_of(function: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401 - any value of a case
+    """The tensors that define a function of a case, by name; none for what is no such function."""
+    if type(function) not in _KNOWN.values():
+        return {}
+    return {name: value for name, value in function.to_data().items() if isinstance(value, torch.Tensor)}
+
+
+def with_numbers(function: Any, numbers: Mapping[str, torch.Tensor]) -> Any:  # noqa: ANN401
+    """The function with other tensors in place of its own."""
+    return type(function).from_data({**function.to_data(), **numbers})
 
 
 def by_name(name: str) -> Any:  # noqa: ANN401 - a class with from_data

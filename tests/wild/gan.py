@@ -34,7 +34,37 @@ def js_divergence_no_half(p, q):
     return (torch.special.xlogy(p, p / m) + torch.special.xlogy(q, q / m)).sum(-1)
 
 
+def _interp(real, fake):
+    a = torch.rand(real.shape[0], *[1] * (real.dim() - 1), dtype=real.dtype, device=real.device)
+    return (a * real + (1 - a) * fake).detach().requires_grad_()
+
+
+def _grad(critic, x, create_graph=True):
+    return torch.autograd.grad(critic(x).sum(), x, create_graph=create_graph)[0]
+
+
+def gradient_penalty(critic, real, fake):
+    """E (||grad C(x_hat)||_2 - 1)^2, one interpolation coefficient and one norm per sample."""
+    g = _grad(critic, _interp(real, fake))
+    return ((g.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+
+def gradient_penalty_no_graph(critic, real, fake):
+    """WRONG GRADIENT: create_graph=False, so the penalty is a constant for the optimiser.
+
+    Source: classical; the thread brownvc/R3GAN#20 proposes a detach with this effect, and
+    LixiangHan/GANs-for-1D-Signal#7 never adds the term.  Symptom: value exact, parameter gradient zero.
+    """
+    g = _grad(critic, _interp(real, fake), create_graph=False)
+    return ((g.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+
 PAIRS = [
+    Pair(
+        name="gp_no_graph",
+        wrong=lambda: Formula(gradient_penalty_no_graph, like="penalty.wgan_gp"),
+        right=lambda: Formula(gradient_penalty, like="penalty.wgan_gp"),
+    ),
     Pair(
         name="gan_optimal_d_swapped",
         wrong=lambda: Formula(optimal_discriminator_swapped, like="gan.optimal_discriminator"),

@@ -1,0 +1,48 @@
+"""Penalties on the slope of a critic: row by row, of the gradient over all dimensions of a sample.
+
+The gradient of the critic is taken in forward order of the definition, one sample at a time (`torch.func`), so that it
+can be differentiated again in the critic's own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["interpolated", "slopes", "squared_slopes", "two_sided"]
+
+
+def slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of the critic at each row: ``∇C(x_i)``.
+
+    Shapes: x [batch, event] → [batch, event]; a critic of rows.
+
+    >>> slopes(lambda x: (x**2).sum(-1), torch.tensor([[1.0, 2.0]]))
+    tensor([[2., 4.]])
+    """
+    return torch.func.vmap(torch.func.grad(lambda row: critic(row[None]).sum()))(x)
+
+
+def squared_slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The terms of ``‖∇C(x_i)‖²``: a row of squares for each sample [batch, event]."""
+    return slopes(critic, x) ** 2
+
+
+def interpolated(real: Tensor, fake: Tensor, share: Tensor, *, flipped: bool = False) -> Tensor:
+    """``a x + (1 − a) y`` with one share a for each sample; flipped, the shares of the two are exchanged.
+
+    Shapes: [batch, event] twice, [batch].
+    """
+    weight = (1 - share if flipped else share)[:, None]
+    return weight * real + (1 - weight) * fake
+
+
+def two_sided(norm: Tensor, target: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """The terms of ``(n − t)²``: n², −2tn, t².
+
+    >>> sum(float(term) for term in two_sided(torch.tensor(3.0)))
+    4.0
+    """
+    return norm**2, -2 * target * norm, torch.full_like(norm, target**2)
