@@ -125,7 +125,8 @@ def _between(
 
 def _penalty(name: str, statement: str, source: str, sides: tuple[Option, ...], one_sided: bool) -> Specification:
     def computed(**given: Any) -> Terms:  # noqa: ANN401
-        return _between(**({"one_sided": one_sided} | given))
+        settings: dict[str, Any] = {"one_sided": one_sided, **given}
+        return _between(**settings)
 
     def differentiated(**given: Any) -> Terms:  # noqa: ANN401
         return computed(steep=_STEEP, **given)
