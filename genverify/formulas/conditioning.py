@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from genverify.claims import Status, claim
 from genverify.formulas.catalogue import formula
 from genverify.formulas.naming import VALUE
@@ -31,7 +33,7 @@ _SMALL = real(low=-0.2, high=0.2)
 
 
 def _block(name: str, axes: str, *aliases: str) -> Argument:
-    def make(raw, shape, dtype):  # noqa: ANN001, ANN202 - a Domain's own signature
+    def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         return near.make(0.4 * raw, shape, dtype)
 
     near = spd()
