@@ -27,11 +27,13 @@ _SPARSE = range(3, 17)  # dimensions for which a sparse grid is worth trying
 _HOPELESS = 4.0  # a level that does not cut the error at least so many times is not converging geometrically
 _HOPELESS_SPARSE = 1.5  # the same for a sparse grid, whose levels are smaller steps
 _WITNESS = 16 * 32  # points of the cross-check of a sparse grid, one at a time
-_INTERVAL = 16  # rows of quasi-Monte Carlo that count as one evaluation: its error falls but slowly
+_INTERVAL = 64  # rows of quasi-Monte Carlo that count as one evaluation: its error falls but slowly
+_LARGEST = 1 << 25  # coordinates of all its points together
+_WITNESS_ROWS = 16  # the same, in rows
 _SURE = 1e-6  # probability with which the cross-check refuses a right grid
 _FEWEST_LEVELS = 3
 _PANELLED = 2  # coordinates that panels are tried on
-_FEWEST_PANELLED = 105  # evaluations of a coordinate, at least
+_FEWEST_PANELLED = 119  # evaluations of a coordinate, at least
 
 Level = tuple[Moments, dict[str, str]]
 
@@ -200,11 +202,23 @@ class Search:
             return found
         for family in families:
             result = self._climb(self._tensor_levels(family, probe, dimensions), f"{mixed}quadrature")
-            if result is not None:
+            if result is not None and (len(families) == 1 or family is not gauss or self._to_the_ends(probe, result)):
                 return result
         if first or dimensions not in _SPARSE or any("decide" in note for note in self.notes):
             return None
         return self._sparse(probe, mixed)
+
+    def _to_the_ends(self, probe: Probe, result: Result) -> bool:
+        """Whether a rule whose nodes crowd at the ends agrees: a jump there is in a gap of every Gauss rule."""
+        levels = self._tensor_levels(double_exponential, probe, len(probe.bases))
+        other = self._climb(levels, "quadrature to the ends")
+        if other is None:
+            return self._witnessed(probe, result)
+        apart = (other.moments.mean() - result.moments.mean()).abs()
+        agrees = bool((apart <= other.error + result.error + self._allowed(result.moments.size())).all())
+        if not agrees:
+            self.note("quadrature misses what happens at the ends of a range")
+        return agrees
 
     def _panels(self, probe: Probe) -> Result | None:
         """Where Gauss rules have not converged: panels that close in on kinks, over few coordinates."""
@@ -304,7 +318,7 @@ class Search:
         witness = quasi_monte_carlo(
             self.integrand,
             probe.position,
-            budget=min(_WITNESS * (_INTERVAL if self.rows.in_rows else 1), self.rows.left()),
+            budget=min(_WITNESS * (_WITNESS_ROWS if self.rows.in_rows else 1), self.rows.left()),
             confidence=1 - _SURE,
             seed=self.seed,
             shift=self.shift,
@@ -327,7 +341,7 @@ class Search:
         estimate = quasi_monte_carlo(
             self.integrand,
             probe.position,
-            budget=max(self.left(), 0) * (_INTERVAL if self.rows.worth(math.inf) else 1),
+            budget=self._points(),
             confidence=self.confidence,
             seed=self.seed,
             shift=self.shift,
@@ -340,6 +354,11 @@ class Search:
             self.note(f"{self.budget} evaluations are too few")
             return self.nothing()
         return self._interval(estimate)
+
+    def _points(self) -> int:
+        """The points that quasi-Monte Carlo may take."""
+        left = max(self.left(), 0)
+        return min(_INTERVAL * left, _LARGEST // max(1, len(self.rows.axes))) if self.rows.worth(math.inf) else left
 
     def _interval(self, estimate: Estimate) -> Result:
         done, worst = self.settled(estimate.moments, estimate.error)

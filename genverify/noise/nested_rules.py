@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from genverify.noise.laws import Base
 from genverify.noise.quadrature import gauss
 
-__all__ = ["HIGHEST", "kronrod", "nested"]
+__all__ = ["HIGHEST", "nested"]
 
 Number: TypeAlias = Any  # of mpmath, which is imported where it is used
 _ADDED: dict[Base, tuple[int, ...]] = {"normal": (2, 6, 10, 16), "uniform": (2, 4, 8, 16)}
@@ -50,14 +50,6 @@ def nested(base: Base, level: int) -> tuple[Sequence[float], Sequence[float]]:
     return gauss(base, level + 1)
 
 
-@functools.lru_cache(maxsize=1)
-def kronrod() -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
-    """Fifteen nodes in (0, 1) with their weights, and the weights of the seven Gauss nodes among them (0 elsewhere)."""
-    nodes, weights = _as_floats(*_extended("uniform", _gauss_nodes(7), 8))
-    coarse = dict(zip(*_as_floats(*_weighed("uniform", _gauss_nodes(7))), strict=True))
-    return nodes, weights, tuple(coarse.get(node, 0.0) for node in nodes)
-
-
 @functools.lru_cache(maxsize=32)
 def _stage(base: Base, stage: int) -> tuple[list[Number], list[Number]]:
     import mpmath as mp
@@ -74,14 +66,6 @@ def _floats(nodes: Sequence[Number], weights: Sequence[Number]) -> tuple[Sequenc
 def _as_floats(nodes: Sequence[Number], weights: Sequence[Number]) -> tuple[Sequence[float], Sequence[float]]:
     """From (-1, 1) to (0, 1)."""
     return _floats([(x + 1) / 2 for x in nodes], weights)
-
-
-def _gauss_nodes(count: int) -> list[Number]:
-    import mpmath as mp
-
-    with mp.workdps(_DIGITS):
-        taylor = mp.taylor(lambda x: mp.legendre(count, x), 0, count)
-        return _zeros(taylor[::-1])
 
 
 def _moment(base: Base, power: int) -> Number:

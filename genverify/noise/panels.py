@@ -1,19 +1,21 @@
-r"""Panels that close in on kinks and jumps: adaptive Gauss–Kronrod quadrature over one or two coordinates.
+r"""Panels that close in on kinks and jumps: adaptive Clenshaw–Curtis quadrature over one or two coordinates.
 
-A range is cut into panels; on each, fifteen nodes give a value and the seven Gauss nodes among them another,
+A range is cut into panels; on each, seventeen nodes give a value and nine of them another,
 
-    $$ \int_a^b g\, w \approx \sum_{i \le 15} k_i\, g(x_i)\, w(x_i), \qquad
-       \text{error} \le \Big| \sum_{i \le 15} (k_i - g_i)\, g(x_i)\, w(x_i) \Big| , $$
+    $$ \int_a^b g\, w \approx \sum_{i \le 17} c_i\, g(x_i)\, w(x_i), \qquad
+       \text{error} \approx \Big| \sum_{i \le 17} (c_i - c'_i)\, g(x_i)\, w(x_i) \Big| , $$
 
 and the panels that differ most are halved. A kink costs about ten halvings for six digits, a jump twenty, wherever they
-lie. Two coordinates are taken one inside the other: the inner integral is smooth in the outer one unless the kink runs
-along it, and then the outer panels close in, too.
+lie: the ends of a panel are nodes, so no jump hides between the outermost node and the end, where a Gauss rule would
+miss it. Two coordinates are taken one inside the other: the inner integral is smooth in the outer one unless the kink
+runs along it, and then the outer panels close in, too.
 
-Source: Piessens, de Doncker-Kapenga, Überhuber & Kahaner 1983, "QUADPACK", section 2.2.
+Source: Clenshaw & Curtis 1960; Gentleman 1972, for adaptive use of the nested rules.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -24,20 +26,42 @@ from genverify.noise.axis import Table, products
 from genverify.noise.evaluator import Evaluator
 from genverify.noise.laws import Base
 from genverify.noise.moments import Moments
-from genverify.noise.nested_rules import kronrod
 
 __all__ = ["TooManyPanels", "panels"]
 
-# Where the normal law is cut, its tail is 1e-23. No panel has its middle, a node, where a program may divide by zero.
+# Where the normal law is cut its tail is 1e-23, and where the uniform one is, one rounding. No node is at zero, where a
+# program may divide by it.
 _EDGES: dict[Base, tuple[float, ...]] = {
     "normal": (-10.0, -4.0, -2.0, -0.7, 0.6, 1.9, 4.1, 10.0),
-    "uniform": (0.0, 0.3, 0.65, 1.0),
+    "uniform": (2.0**-53, 0.3, 0.65, 1.0 - 2.0**-53),
 }
 _SHARE = 8.0  # panels within this factor of the worst are halved together
 _INNER = 0.1  # of the resolution asked for: what inner integrals may miss
 _LEAST = 1e-12  # of the density at its peak: beyond, an error is not asked to be larger
 _NARROWEST = 2.0**-45
+_ROOM = 0.8
+_NODES = 16  # intervals between the nodes of a panel
 _CROSSED = 16  # outputs up to which all products of two are kept
+
+
+@functools.lru_cache(maxsize=1)
+def _clenshaw_curtis() -> tuple[list[float], list[float], list[float]]:
+    """Nodes in [0, 1], the weights of all, and the weights of every second one (0 elsewhere)."""
+    fine, every = _weights(_NODES), _weights(_NODES // 2)
+    coarse = [every[j // 2] if j % 2 == 0 else 0.0 for j in range(_NODES + 1)]
+    return [(1 - math.cos(math.pi * j / _NODES)) / 2 for j in range(_NODES + 1)], fine, coarse
+
+
+def _weights(n: int) -> list[float]:
+    """Of the nodes cos(πj/n): integrals of the cosine series through them, halved for a range of length one."""
+    found = []
+    for j in range(n + 1):
+        terms = [
+            (1.0 if 2 * k == n else 2.0) / (1 - 4 * k * k) * math.cos(2 * math.pi * j * k / n)
+            for k in range(1, n // 2 + 1)
+        ]
+        found.append((1.0 if j in (0, n) else 2.0) / n * (1.0 + math.fsum(terms)) / 2)
+    return found
 
 
 class TooManyPanels(Exception):
@@ -101,7 +125,7 @@ class _Panels:
 
     def _panel(self, contexts: Tensor, depth: int, base: Base, context: Tensor, low: Tensor, high: Tensor) -> _Part:
         """Both rules on panels."""
-        at, fine, coarse = (torch.tensor(one, dtype=torch.float64) for one in kronrod())
+        at, fine, coarse = (torch.tensor(one, dtype=torch.float64) for one in _clenshaw_curtis())
         nodes = low.unsqueeze(1) + (high - low).unsqueeze(1) * at
         peaked = torch.exp(-nodes.square() / 2) if base == "normal" else torch.ones_like(nodes)
         density = peaked / math.sqrt(2 * math.pi) if base == "normal" else peaked
@@ -152,7 +176,8 @@ def panels(evaluator: Evaluator, shift: Tensor, allowed: Tensor, limit: int) -> 
     outcomes = torch.cat([table.columns for _, table in tables])
     contexts = torch.zeros(len(outcomes), len(evaluator.axes), dtype=torch.float64)
     contexts[:, discrete] = outcomes
-    value, error = made.over(contexts, 0, torch.ones(len(contexts), dtype=torch.float64))
+    # The errors of the contexts add up, with a little room for those of the inner integrals and of rounding.
+    value, error = made.over(contexts, 0, torch.full((len(contexts),), len(contexts) / _ROOM, dtype=torch.float64))
     first, second = value.sum(0).split([len(shift), value.shape[1] - len(shift)])
     moments = Moments.of_sums(shift, limit - made.left, first, second)
     of_mean, of_square = error.sum(0).chunk(2)

@@ -10,7 +10,6 @@ to one evaluation at a time.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -191,6 +190,16 @@ class _Rows(TorchFunctionMode):
         every = tensor.all()
         return bool(self.agreed(every) if _has_rows(every) else every)
 
+    def gumbel_softmax(
+        self, logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+    ) -> Tensor:
+        """It dispatches as a whole: its noise must have rows from the start, and its scatter be out of place."""
+        soft = torch.nn.functional.gumbel_softmax(self.widen(logits), tau, dim=dim)
+        if not hard:
+            return soft
+        chosen = torch.zeros_like(soft).scatter(dim, soft.max(dim, keepdim=True)[1], 1.0)
+        return chosen - soft.detach() + soft
+
 
 def _has_rows(tensor: object) -> bool:
     return isinstance(tensor, Tensor) and _functorch.is_batchedtensor(tensor)
@@ -222,10 +231,7 @@ _ANSWERS: dict[Any, Callable[..., Any]] = {
     _property("data").__get__: lambda mode, tensor: tensor.detach(),
     torch.equal: _Rows.equal,
     vars(torch)["_is_all_true"]: _Rows.all_true,
-    # It dispatches as a whole, so its own buffer must have rows from the start.
-    torch.nn.functional.gumbel_softmax: lambda mode, logits, *args, **kwargs: torch.nn.functional.gumbel_softmax(
-        mode.widen(logits), *args, **kwargs
-    ),
+    torch.nn.functional.gumbel_softmax: _Rows.gumbel_softmax,
 }
 
 
@@ -244,6 +250,10 @@ def in_rows(program: Callable[[], Sequence[Tensor]], count: int, *, fresh: bool)
         with _Rows(count, fresh) as mode:
             return [mode.widen(leaf).detach() for leaf in program()]
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on operations that vmap takes one row after the other
+    # What vmap has no rule for it takes one row after the other, which is slower than not to use it.
+    before = _functorch._is_vmap_fallback_enabled()
+    _functorch._set_vmap_fallback_enabled(False)
+    try:
         return torch.vmap(one, randomness="different")(torch.arange(count))
+    finally:
+        _functorch._set_vmap_fallback_enabled(before)
