@@ -109,11 +109,19 @@ def recognised(x: Tensor) -> Tensor:
 def trained(
     make: Callable[[], Model], loss: Callable[..., Tensor], *data: Tensor, seed: int = 0, steps: int = STEPS
 ) -> Model:
-    """A model after training with ``loss(model, *rows, step)``; torch's own state of random numbers stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = make()
-        fit(functools.partial(loss, model), model.parameters(), data, steps=steps, batch=BATCH, rate=RATE)
+    """A model after training with ``loss(model, *rows, step)``; torch's own state of random numbers stays as it was.
+
+    In one thread: the tensors are so small that threads would only wait for each other.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = make()
+            fit(functools.partial(loss, model), model.parameters(), data, steps=steps, batch=BATCH, rate=RATE)
+    finally:
+        torch.set_num_threads(threads)
     return model.eval().requires_grad_(False)
 
 

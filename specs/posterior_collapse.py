@@ -61,7 +61,7 @@ DECODERS = {"plain": VAE, "strong": StrongDecoder}
 
 
 @functools.cache
-def trained(decoder, schedule, seed=0):
+def trained(decoder, schedule):
     """The model, and (log p(x|z), KL) of each batch on the way."""
     trace = []
 
@@ -71,13 +71,13 @@ def trained(decoder, schedule, seed=0):
         return SCHEDULES[schedule](step) * kl - log_likelihood
 
     make = functools.partial(DECODERS[decoder], data.PIXELS, data.HIDDEN, LATENT)
-    return data.trained(make, loss, TRAIN.binary, seed=seed), torch.tensor(trace)
+    return data.trained(make, loss, TRAIN.binary), torch.tensor(trace)
 
 
 @functools.cache
-def bounds(decoder, schedule, seed=0):
+def bounds(decoder, schedule):
     """ELBO, KL and the importance-weighted bound of 100 draws of the held-out pictures, each [n]."""
-    model, _ = trained(decoder, schedule, seed)
+    model, _ = trained(decoder, schedule)
     kl = diagonal_to_standard_normal(*model.encode(HELD.binary))
     weighted = data.measured(importance_weighted_bound, model, HELD.binary, 100, draws=1)
     return data.measured(model.elbo, HELD.binary), kl, weighted

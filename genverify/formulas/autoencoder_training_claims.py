@@ -5,8 +5,9 @@ from __future__ import annotations
 from genverify.claims import Status, claim
 
 __all__ = [
-    "ANNEALING_PLAIN", "ANNEALING_STRONG", "BOUND", "COLLAPSE_BETA", "COLLAPSE_STRONG", "FULL_COVARIANCE", "GAUSSIAN",
-    "LATENT_SPACE", "LIKELIHOOD", "RECONSTRUCTION",
+    "ANNEALING_PLAIN", "ANNEALING_STRONG", "BOUND", "COLLAPSE_BETA", "COLLAPSE_STRONG", "CONDITIONAL_BOUND",
+    "CONDITIONAL_CLASSES", "CONDITIONAL_SAMPLES", "DENSITY_ORDER", "FULL_COVARIANCE", "GAUSSIAN", "LATENT_SPACE",
+    "LIKELIHOOD", "OUTLIERS", "RECONSTRUCTION", "VQ_BOUND", "VQ_EXACT", "VQ_USAGE",
 ]  # fmt: skip
 
 _VAE = "Kingma & Welling 2014, section 5"
@@ -94,8 +95,8 @@ ANNEALING_PLAIN = claim(
 OUTLIERS = claim(
     "vae.outliers.binary", Status.SUPPORTED,
     statement="by their log-likelihood under a VAE of digits, estimated with 100 draws of the encoder, inverted and "
-    "turned digits are told from held-out ones almost without fail (the area under the ROC curve is above 0.99); mirrored "
-    "ones less well (between 0.8 and 0.95), since some digits are their own mirror images",
+    "turned digits are told from held-out ones almost without fail (the area under the ROC curve is above 0.99); "
+    "mirrored ones less well (between 0.8 and 0.95), since some digits are their own mirror images",
     source="Bishop 1994, section 3; Burda, Grosse & Salakhutdinov 2016, eq. 8", assumptions=_BINARY,
 )  # fmt: skip
 
@@ -111,4 +112,47 @@ DENSITY_ORDER = claim(
     "expectation over draws, none of which lies there; what is unusual in either direction is found by the distance of "
     "log p(x) from its mean over the training pictures (area under the ROC curve above 0.8 at half contrast)",
     assumptions=(_SETTING, "grey pixels, dequantised"),
+)  # fmt: skip
+
+CONDITIONAL_BOUND = claim(
+    "conditional_vae.training.bound", Status.SUPPORTED,
+    statement="with two latents the ELBO of log p(x|c) exceeds that of log p(x) of a VAE by more than the log 10 nats "
+    "that the class can say of a picture at most, and the log-likelihood of independent pixels given the class",
+    source="Sohn, Lee & Yan 2015, eq. 4", assumptions=_BINARY,
+)  # fmt: skip
+
+CONDITIONAL_CLASSES = claim(
+    "conditional_vae.training.classifier", Status.SUPPORTED,
+    statement="by Bayes' rule, argmax_c log p(x|c), a conditional VAE that was never trained to classify names the "
+    "class of at least nine in ten held-out pictures, more than independent pixels given the class do",
+    source="Bishop 2006, eq. 1.82", assumptions=_BINARY,
+)  # fmt: skip
+
+CONDITIONAL_SAMPLES = claim(
+    "conditional_vae.training.samples", Status.SUPPORTED,
+    statement="at least nine in ten samples for a class are recognised as that class by a judge who knows no VAE, and "
+    "the same latents with another class as that other class",
+    source="Sohn, Lee & Yan 2015, section 4", assumptions=_BINARY,
+)  # fmt: skip
+
+VQ_BOUND = claim(
+    "vqvae.training.bound", Status.SUPPORTED,
+    statement="with two codes of sixteen the bound log p(x|e) − 2 log 16 of held-out pictures exceeds the "
+    "log-likelihood of independent pixels by four nats; a prior learned from how often pairs of codes occur raises "
+    "it further",
+    source="van den Oord, Vinyals & Kavukcuoglu 2017, sections 3.2 and 3.3", assumptions=_BINARY,
+)  # fmt: skip
+
+VQ_EXACT = claim(
+    "vqvae.training.exact", Status.SUPPORTED,
+    statement="of no picture does the bound exceed log p(x), the sum over all 256 pairs of codes; on average it is "
+    "within two nats of it, the price of taking one pair where several would do",
+    source="van den Oord, Vinyals & Kavukcuoglu 2017, section 3.2", assumptions=_BINARY,
+)  # fmt: skip
+
+VQ_USAGE = claim(
+    "vqvae.training.usage", Status.SUPPORTED,
+    statement="the codebook that is a running mean does not collapse: the perplexity of the codes of held-out pictures "
+    "is above twelve of sixteen",
+    source="van den Oord, Vinyals & Kavukcuoglu 2017, appendix A.1", assumptions=_BINARY,
 )  # fmt: skip
