@@ -93,7 +93,7 @@ BETA_NLL = formula(
                 ),
             ),
         ),
-        derivation="normal.beta_nll.stopped",
+        derivation="normal.beta_nll.equal_weights",
     )
 )  # fmt: skip
 
