@@ -71,9 +71,11 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
 def _closest(
     subject: Formula, case: Case, made: Call, candidates: tuple[Dialect, ...], accuracy: torch.dtype | None
 ) -> tuple[Dialect, Compared]:
-    """The candidate that agrees, or the one that comes closest."""
+    """The candidate that agrees, where it says anything, or the one that comes closest."""
     results = [(one, compare(subject, case, made, one, accuracy)) for one in candidates]
-    return min(results, key=lambda pair: (not pair[1].agrees, not pair[1].shape_fits, pair[1].ratio))
+    return min(
+        results, key=lambda pair: (not pair[1].agrees, not pair[1].shape_fits, not pair[1].examined, pair[1].ratio)
+    )
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genverify.formulas.hyperparameter import hyperparameter
-from genverify.subjects.domains import integer
+from genverify.subjects.domains import integer, real
 from genverify.subjects.parametrisation import any_real, plain
 from genverify.subjects.specification import Argument, Layout, Role
 
@@ -36,9 +36,9 @@ BETA = hyperparameter(
 )  # fmt: skip
 
 
-def vectors(name: str = "z", axes: str = "batch position latent", **rest: object) -> Argument:
-    """What the encoder gives."""
-    return any_real(name, axes, *_Z, **rest)
+def vectors(axes: str = "batch position latent", *, reach: float = 1e6, **rest: object) -> Argument:
+    """What the encoder gives; far from a codebook that is kept no code is the nearest to rounding."""
+    return plain("z", axes, real(extreme=reach), _Z, **rest)
 
 
 def codebook(*more: str, **rest: object) -> Argument:

@@ -114,7 +114,7 @@ EMA_CODEBOOK = formula(
         statement="e_k = (γ m_k + (1 − γ) Σ_{i: k_i = k} z_i) / (γ N_k + (1 − γ) n_k)",
         source=f"{SOURCE}, eqs. 6–8",
         arguments=(
-            vectors(axes="batch latent", default=None),
+            vectors("batch latent", default=None),
             _CHOSEN,
             plain("batch_count", "code", _HOW_MANY, ("n", "batch_counts", "bins", "embed_onehot_sum", "new_counts",
                   "n_k", "hits"), default=None),
@@ -186,7 +186,7 @@ EMA_CODEBOOK_OVER_STEPS = formula(
         statement="the nearest of the codes e_k = m_k / N_k, where N and m are running means over the calls before",
         source=f"{SOURCE}, eqs. 6–8",
         arguments=(
-            vectors(axes="call batch position latent"),
+            vectors("call batch position latent", reach=8.0),
             codebook(),
             plain("count", "code", positive(), _COUNT),
             any_real("total", "code latent", *_TOTAL),

@@ -31,27 +31,32 @@ def _distances(z: Tensor, codebook: Tensor) -> Tensor:
     return ((z[..., None, :] - codebook) ** 2).sum(-1)
 
 
-def _scale(z: Tensor, codebook: Tensor) -> Tensor:
-    """(‖z‖ + max_k ‖e_k‖)², the size of what cancels in ‖z‖² + ‖e‖² − 2 z·e."""
-    return (z.norm(dim=-1) + codebook.norm(dim=-1).amax()) ** 2
+def _scales(z: Tensor, codebook: Tensor) -> Tensor:
+    """(‖z‖ + ‖e_k‖)², [..., code], the size of what cancels in ‖z‖² + ‖e_k‖² − 2 z·e_k."""
+    return (z.norm(dim=-1, keepdim=True) + codebook.norm(dim=-1)) ** 2
 
 
-def nearest(z: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(z: Tensor, codebook: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The index of the nearest code, and whether float32 tells it from the next.
 
-    Shapes: z [..., dim], codebook [code, dim]; both results [...].
+    Where codes have a `state`, those that are alike in it need not be told apart: one may stand for the other.
+
+    Shapes: z [..., dim], codebook [code, dim], state [code, any]; both results [...].
 
     >>> index, told = nearest(torch.tensor([[1.0], [0.5]]), torch.tensor([[0.0], [1.0]]))
     >>> index[0].item(), told.tolist()
     (1, [True, False])
     """
     z, codebook = z.detach(), codebook.detach()
-    distances = _distances(z, codebook)
-    if len(codebook) == 1:
-        return distances.argmin(-1), torch.ones(z.shape[:-1], dtype=torch.bool)
-    two = distances.topk(2, largest=False)
-    gap = gamma(8 * (z.shape[-1] + 3), torch.float32) * _scale(z, codebook)
-    return two.indices[..., 0], two.values[..., 1] - two.values[..., 0] > gap
+    distances, room = _distances(z, codebook), gamma(8 * (z.shape[-1] + 3), torch.float32) * _scales(z, codebook)
+    index = distances.argmin(-1, keepdim=True)
+    # The farthest that the nearest may seem to be, against the nearest that any other may.
+    farthest = distances.gather(-1, index) + room.gather(-1, index)
+    others = (distances - room).scatter(-1, index, torch.inf)
+    if state is not None:
+        alike = (state.detach()[:, None] == state.detach()).all(-1)
+        others = torch.where(alike[index[..., 0]], torch.inf, others)
+    return index[..., 0], (others > farthest).all(-1)
 
 
 def nearest_distance(z: Tensor, codebook: Tensor) -> tuple[Tensor, ...]:
@@ -63,16 +68,20 @@ def nearest_distance(z: Tensor, codebook: Tensor) -> tuple[Tensor, ...]:
     [1.0]
     """
     index = _distances(z.detach(), codebook.detach()).argmin(-1)
-    cancelled = _scale(z, codebook).detach()
-    return (*((z - codebook[index]) ** 2).unbind(-1), cancelled, -cancelled)
+    parts = (z - codebook[index]) ** 2
+    # A code that is about as near is at most ‖z‖ and its distance long.
+    cancelled = 4 * (z.norm(dim=-1) + parts.sum(-1).sqrt()).detach() ** 2
+    return (*parts.unbind(-1), cancelled, -cancelled)
 
 
-def quantized(z: Tensor, codebook: Tensor) -> Tensor:
+def quantized(z: Tensor, codebook: Tensor, *, alike: bool = False) -> Tensor:
     """The nearest code; no number where none is determined.
+
+    Of equal codes the value is determined, and which of them has the gradient is not; with `alike` that counts as told.
 
     Shapes: z [..., dim], codebook [code, dim]; the result as z.
     """
-    index, told = nearest(z, codebook)
+    index, told = nearest(z, codebook, codebook if alike else None)
     # No number, and no gradient to any code that may be meant.
     doubt = torch.where(told, 0.0, torch.nan).to(z)[..., None]
     return codebook[index] + doubt * codebook.sum()
@@ -211,7 +220,7 @@ def followed(
     """
     all_told = torch.tensor(True)
     for step, z in enumerate(calls[:-1], 1):
-        index, told = nearest(z, codebook)
+        index, told = nearest(z, codebook, torch.cat([codebook, total, count[:, None]], 1))
         all_told = all_told & told.all()
         chosen = torch.nn.functional.one_hot(index, len(codebook)).to(z)
         count, *parts = stepped(*gathered(z, chosen), count, total, decay, codebook, slip=slip)
@@ -221,7 +230,7 @@ def followed(
         if smoothing == "laplace kept":
             count = smoothed
         codebook = total / weight / smoothed[:, None]
-    found = quantized(calls[-1], codebook)
+    found = quantized(calls[-1], codebook, alike=True)
     return torch.where(all_told, found, torch.full_like(found, torch.nan))
 
 
