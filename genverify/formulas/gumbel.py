@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from genverify.formulas.catalogue import formula
@@ -24,7 +26,7 @@ _SIZES = {"outcome": (2, 3, 4)}
 _LOGITS = Argument(
     name="logits", axes="batch outcome",
     forms=(
-        Form(name="logits", domain=real(extreme=60.0),
+        Form(name="logits", domain=real(extreme=40.0),
              aliases=("logit", "log_alpha", "log_alphas", "scores", "log_probs", "log_prob", "logp", "log_p", "log_pi",
                       "class_logits", "x", "theta", "phi", "log_weights", "log_mean", "input", "location", "eta")),
         Form(name="probs", domain=simplex(), canonical=torch.log,
@@ -64,13 +66,16 @@ _NOISE = Axis(
     ),
 )  # fmt: skip
 
+# The tails are where guards cut.
+_NEAR_THE_ENDS = replace(unit_interval(), low=-6.0, high=6.0)
+
 FROM_UNIFORM = formula(
     Specification(
         name="gumbel.from_uniform",
         statement="μ − β log(−log u), μ = 0 and β = 1",
         source="Gumbel 1954; Maddison, Tarlow & Minka 2014, section 2",
         arguments=(
-            plain("u", "batch", unit_interval(), ("uniform", "U", "x", "rand", "uniforms", "unif", "noise")),
+            plain("u", "batch", _NEAR_THE_ENDS, ("uniform", "U", "x", "rand", "uniforms", "unif", "noise")),
             plain("loc", "batch", real(), ("mu", "location", "mean", "logits", "m"), default=0.0),
             plain("scale", "batch", positive(), ("beta", "b", "sigma", "s"), default=1.0),
         ),
@@ -168,7 +173,7 @@ CONCRETE_LOG_PROB = formula(
             plain("log_sample", "batch outcome", _log_simplex(),
                   ("log_value", "log_x", "log_y", "log_samples", "log_z", "logx", "logy"), default=None),
             Argument(name="logits", axes="batch outcome", forms=(
-                Form(name="logits", domain=real(extreme=60.0),
+                Form(name="logits", domain=real(extreme=40.0),
                      aliases=("logit", "log_alpha", "log_alphas", "scores", "log_probs", "log_pi", "theta", "phi",
                               "log_mean", "location", "class_logits", "log_weights")),
                 *_LOGITS.forms[1:],

@@ -86,11 +86,12 @@ def _against_others(rewards: torch.Tensor, *, slip: str = "") -> Terms:
 
 
 def _standardised(
-    rewards: torch.Tensor, eps: torch.Tensor | float | None = None, *, constant: float = 1e-8, everything: bool = False,
+    rewards: torch.Tensor, eps: torch.Tensor | float | None = None, *, constant: float = 1e-8, over: str = "",
     biased: bool = False, place: str = "",
 ) -> Terms:  # fmt: skip
-    table = rewards.reshape(1, -1) if everything else rewards
-    parts = oracle.standardised(table, eps=constant if eps is None else eps, biased=biased, place=place)
+    table = rewards.reshape(1, -1) if over == "all" else rewards
+    given = {"eps": constant if eps is None else eps, "biased": biased, "place": place}
+    parts = oracle.standardised(table, together=over == "spread", **given)
     return tuple(one.reshape(rewards.shape) for one in parts)
 
 
@@ -149,7 +150,10 @@ def _constant(number: float, *, accepted: bool = True, note: str = "") -> Option
 STANDARDISED = _specification(
     "policy.standardised_advantage", "(r_i − mean r)/(std r + ε), std over n − 1 or n",
     "Shao et al. 2024, section 4.1; Andrychowicz et al. 2021, section 3.4 (over a batch)", _standardised,
-    Axis(name="over", options=(Option(name=""), Option(name="over everything", keywords={"everything": True}))),
+    Axis(name="over", options=(
+        Option(name=""), Option(name="over everything", keywords={"over": "all"}),
+        Option(name="mean of the group, spread of all groups", keywords={"over": "spread"}),
+    )),
     Axis(name="spread", options=(Option(name=""), Option(name="over n", keywords={"biased": True}))),
     Axis(name="place of ε", options=(
         Option(name=""),

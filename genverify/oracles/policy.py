@@ -154,8 +154,10 @@ def centred(rewards: Tensor, *, leave_one_out: bool = False, advantage: bool = T
     return rewards, -total / count
 
 
-def standardised(rewards: Tensor, *, eps: Number = 1e-8, biased: bool = False, place: str = "") -> Terms:
-    """(r − mean)/(std + ε) along the last axis, over n − 1, or over n where `biased`.
+def standardised(
+    rewards: Tensor, *, eps: Number = 1e-8, biased: bool = False, place: str = "", together: bool = False
+) -> Terms:  # fmt: skip
+    """(r − mean)/(std + ε) along the last axis, over n − 1, or over n where `biased`; one std for all rows `together`.
 
     ε stands beside the standard deviation, under the "root" beside the variance, or as its "floor".
 
@@ -166,7 +168,7 @@ def standardised(rewards: Tensor, *, eps: Number = 1e-8, biased: bool = False, p
     >>> sum(standardised(torch.tensor([1.0, 2.0, 3.0]), eps=0.0))
     tensor([-1.,  0.,  1.])
     """
-    variance = rewards.var(-1, keepdim=True, correction=0 if biased else 1)
+    variance = (rewards.reshape(-1) if together else rewards).var(-1, keepdim=True, correction=0 if biased else 1)
     eps = torch.as_tensor(eps, dtype=rewards.dtype)
     # Equal rewards have no spread, whatever the slope of a root at 0.
     some = variance > 0
