@@ -20,7 +20,19 @@ from genverify.subjects.case import Case
 from genverify.subjects.latent_observation import Event, Observation, observe, tensors_of
 from genverify.subjects.latent_variable_model import LatentVariableModel
 
-__all__ = ["Law", "Look", "Source", "fed", "latents", "look", "noises", "normals", "outputs", "rows_of_case"]
+__all__ = [
+    "Law",
+    "Look",
+    "Source",
+    "fed",
+    "latents",
+    "look",
+    "mirrored",
+    "noises",
+    "normals",
+    "outputs",
+    "rows_of_case",
+]
 
 # More scalar normal draws than this are not fed one by one; elementwise laws need no such thing.
 _MOST_UNITS = 64
@@ -114,6 +126,14 @@ def fed(tape: Tape, noise: Tensor) -> Tape:
         draws.append(replace(draw, standardised=part, value=realise(draw.parameters, part).to(draw.dtype)))
         position += count
     return Tape(draws=tuple(draws), uncontrolled=tape.uncontrolled)
+
+
+def mirrored(tape: Tape) -> Tape:
+    """The tape with the sign of its standard normal numbers turned."""
+    parts = [
+        -d.standardised.reshape(-1) for d in tape.draws if d.law == "normal" and d.standardised is not None
+    ]  # fmt: skip
+    return fed(tape, torch.cat(parts)) if parts else tape
 
 
 def noises(count: int, number: int = 0) -> Tensor:
