@@ -141,7 +141,7 @@ def run_check(
             if one.searched:
                 budget, first = run.budget, fixed_for(subject, run, one.family)
                 found = search(
-                    strategy, judge, cases=budget.cases, seed=run.seed, shrinks=budget.shrinks, first=first,
+                    strategy, judge, cases=budget.cases, seed=run.seed, shrinks=_shrinks(subject, run), first=first,
                     drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
                 )  # fmt: skip
                 judged, failing = found.judgements, found.failing
@@ -164,6 +164,12 @@ def run_check(
     if not notes:
         return verdict
     return replace(verdict, evidence=replace(verdict.evidence, notes=(*verdict.evidence.notes, *notes)))
+
+
+def _shrinks(subject: Any, run: Run) -> int:  # noqa: ANN401
+    """How often a failing case may be made smaller: a case whose allowance has to be measured costs as much as ten."""
+    dear = getattr(getattr(subject, "specification", None), "measured", False)
+    return run.budget.shrinks // 10 if dear else run.budget.shrinks
 
 
 def _own_fault(error: Exception) -> str:

@@ -14,7 +14,7 @@ from genverify.subjects.case import Case
 from genverify.verdict import Judgement, Outcome
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
+    from hypothesis.strategies import DrawFn, SearchStrategy
 
 __all__ = ["Found", "fixed_cases", "search"]
 
@@ -27,6 +27,14 @@ def _every_health_check() -> Any:  # noqa: ANN401 - Hypothesis types the members
 
 class _Refuted(Exception):
     pass
+
+
+class _Enough(BaseException):
+    """Ends the search at once: Hypothesis lets pass what is no Exception."""
+
+
+# Draws for each case that is judged while a failing one is made smaller: most are thrown away where few are legal.
+_DRAWS = 2
 
 
 @dataclass
@@ -65,6 +73,7 @@ def search(
     """
     import hypothesis
     from hypothesis import Phase, Verbosity, settings
+    from hypothesis import strategies as st
     from hypothesis.errors import Flaky
 
     first = first or Fixed()
@@ -77,15 +86,21 @@ def search(
         found.judgements += before
         return found
     cases = max(cases - len(first.cases), cases // 2)
-    limit, fresh = 0, []
+    limit, draws, fresh = 0, 0, []
+
+    @st.composite
+    def patient(draw: DrawFn) -> Case:
+        nonlocal draws
+        if found.failing is not None:
+            draws += 1
+            if draws > _DRAWS * shrinks:
+                raise _Enough
+        return draw(strategy)
 
     def attempt(case: Case) -> None:
         nonlocal limit
         if found.failing is not None and found.evaluations >= limit:
-            # Out of patience: every further candidate counts as passing, so Hypothesis stops at what it has.
-            if case.to_data() != found.failing[0].to_data():
-                return
-            raise _Refuted
+            raise _Enough
         found.evaluations += 1
         if drawn is not None and found.failing is None:
             fresh.append(copy.deepcopy(case))
@@ -103,11 +118,11 @@ def search(
     runner = settings(
         max_examples=cases, database=None, deadline=None, derandomize=False, phases=phases, print_blob=False,
         verbosity=Verbosity.quiet, suppress_health_check=_every_health_check(), report_multiple_bugs=False,
-    )(hypothesis.seed(seed)(hypothesis.given(strategy)(attempt)))  # fmt: skip
+    )(hypothesis.seed(seed)(hypothesis.given(patient())(attempt)))  # fmt: skip
     try:
         with steady_draws():
             runner()
-    except (_Refuted, Flaky):
+    except (_Refuted, _Enough, Flaky):
         # Flaky: the subject answered differently to the same case; the failing answer stands as the witness.
         if found.failing is None:
             raise
