@@ -136,8 +136,7 @@ _MODEL = plain(
     "model", "event event", smooth_map(), ("f", "autoencoder", "ae", "net", "network", "dae", "reconstruct", "g", "fn",
     "denoiser", "forward", "model_fn", "autoenc"), differentiable=False,
 )  # fmt: skip
-_OVER = (reduction("batch", ("mean", "sum", "none")), reduction("event", ("mean", "sum", "none")))
-_HALF = Axis(name="factor", options=(Option(name=""), Option(name="halved", keywords={"factor": 0.5})))
+_OVER = (reduction("batch", ("mean", "sum", "none")), reduction("event", ("mean", "sum")))
 
 
 def _against(name: str, note: str, target: str) -> Option:
@@ -156,11 +155,11 @@ _TARGET = Axis(
 
 
 def _denoised(
-    model: Callable[[Tensor], Tensor], x: Tensor, corrupted: Tensor, factor: float = 1.0, target: str = ""
+    model: Callable[[Tensor], Tensor], x: Tensor, corrupted: Tensor, target: str = ""
 ) -> Tensor:  # fmt: skip
     wanted = {"corrupted": corrupted, "noise": corrupted - x}.get(target, x)
     error = model(corrupted) - wanted
-    return factor * (error.abs() if target == "absolute" else error**2)
+    return error.abs() if target == "absolute" else error**2
 
 
 def _with_noise(
@@ -187,10 +186,10 @@ DENOISING_LOSS = formula(
         oracle=_with_noise,
         output="batch event",
         dialects=(
-            *_OVER, _HALF, _TARGET,
+            *_OVER, _TARGET,
             Axis(name="hard-coded σ", options=(
                 Option(name=""),
-                *(Option(name=f"σ = {one}", keywords={"assumed": one}) for one in (0.1, 0.2, 0.3, 0.5)),
+                *(Option(name=f"σ = {one}", keywords={"assumed": one}) for one in (0.1, 0.3, 0.5)),
             )),
         ),
         sizes={"event": (3, 2, 1)},
@@ -230,7 +229,7 @@ DENOISING_LOSS_OF_CORRUPTED = formula(
         ),
         oracle=_denoised,
         output="batch event",
-        dialects=(*_OVER, _HALF, _TARGET),
+        dialects=(*_OVER, _TARGET),
         sizes={"event": (3, 2, 1)},
         gradient=False,
         operations=128,

@@ -104,13 +104,6 @@ def against_the_noisy(model, x, sigma):
 
 
 @mutant("denoising_loss")
-def predicts_the_noise(model, x, sigma):
-    """The target is the noise."""
-    noise = sigma * torch.randn_like(x)
-    return F.mse_loss(model(x + noise), noise)
-
-
-@mutant("denoising_loss")
 def sigma_as_variance(model, x, sigma):
     """The noise is scaled by √σ."""
     return F.mse_loss(model(x + sigma**0.5 * torch.randn_like(x)), x)
@@ -203,24 +196,11 @@ def rows_of_the_matrix(X, k):
 
 
 @mutant("pca")
-def centred_over_features(X, k):
-    """The mean of each row is subtracted."""
-    centred = X - X.mean(1, keepdim=True)
-    return centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:k].T
-
-
-@mutant("pca")
 def without_the_mean(X, k):
     """Reconstructs centred data, and compares them with the data. Met in SauersML/gam issue 1198."""
     centred = X - X.mean(0)
     v = torch.linalg.svd(centred, full_matrices=False).Vh[:k]
     return centred @ v.T @ v
-
-
-@mutant("pca")
-def deviations_for_variances(X, k):
-    """Singular values over √(n − 1)."""
-    return torch.linalg.svdvals(X - X.mean(0))[:k] / (len(X) - 1) ** 0.5
 
 
 @twin("pca")

@@ -54,12 +54,6 @@ def missing_the_two(z, codebook):
 
 
 @mutant("nearest_code", "value")
-def farthest(z, codebook):
-    """argmax of distances: the sign of a similarity is lost."""
-    return torch.cdist(z, codebook).argmax(-1)
-
-
-@mutant("nearest_code", "value")
 def by_cosine(z, codebook):
     """Normalised first: another metric."""
     return (F.normalize(z, dim=-1) @ F.normalize(codebook, dim=-1).T).argmax(-1)
@@ -147,12 +141,6 @@ def also_to_the_code(z, quantized):
 def detached_the_wrong_part(z, quantized):
     """sg(z) + (z − e): the sign."""
     return z.detach() + (z - quantized)
-
-
-@mutant("straight_through", "gradient")
-def twice(z, quantized):
-    """2z − sg(2z − e): twice the gradient."""
-    return 2 * z - (2 * z - quantized).detach()
 
 
 class _Copy(torch.autograd.Function):

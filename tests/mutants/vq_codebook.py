@@ -62,12 +62,6 @@ def bits_to_the_base_e(avg_probs):
     return torch.exp(-(avg_probs * torch.log2(avg_probs)).sum())
 
 
-@mutant("perplexity")
-def mean_over_codes(avg_probs):
-    """A mean where a sum belongs."""
-    return torch.exp(-(avg_probs * torch.log(avg_probs + 1e-10)).mean())
-
-
 @twin("perplexity")
 def of_a_law(indices, num_embeddings):
     """By torch.distributions."""
