@@ -105,7 +105,9 @@ FRECHET = formula(
             ),
         ),
         layouts=(Layout(name="two laws"),),
-        sizes={"event": (2, 1)},
+        # A number to report: code by eigenvectors has no derivative where eigenvalues are equal, and needs none.
+        gradient=False,
+        sizes={"event": (2, 3, 1)},
         operations=256,
         derivation="divergence.frechet.closed_form",
     )

@@ -200,6 +200,15 @@ def by_eigenvalues(mu1, sigma1, mu2, sigma2):
 
 
 @twin(FRECHET)
+def by_complex_eigenvectors(mu_r, sigma_r, mu_g, sigma_g):
+    """The principal root of the product by its eigenvectors, which are complex in type; no gradient."""
+    with torch.no_grad():
+        values, vectors = torch.linalg.eig(sigma_r @ sigma_g)
+        root = (vectors @ torch.diag(values.sqrt()) @ torch.linalg.inv(vectors)).real
+        return (mu_r - mu_g) @ (mu_r - mu_g) + torch.trace(sigma_r + sigma_g - 2 * root)
+
+
+@twin(FRECHET)
 def by_symmetric_roots(m1, C1, m2, C2):
     """(Σ₁^½ Σ₂ Σ₁^½)^½, and the distance itself."""
     half = root_of(C1)

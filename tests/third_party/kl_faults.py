@@ -165,13 +165,24 @@ _CANCELLED = (
         "ContinuousBernoulli-ContinuousBernoulli Uniform-ContinuousBernoulli Beta-ContinuousBernoulli",
         {"probs": 0.3}, {"probs": 1e-12},
     ),
-    _by_law("the same", "Bernoulli-Bernoulli", {"probs": 0.3}, {"probs": 1e-12}),
-    _by_law("the same", "Binomial-Binomial", {"total_count": 5.0, "probs": 0.3}, {"total_count": 5.0, "probs": 1e-12}),
-    _by_law("the same", "Geometric-Geometric", {"probs": 1e-6}, {"probs": 1e-12}),
-    _by_law("the same, in the entropy", "Bernoulli-Poisson", {"probs": 1e-12}, {"rate": 1e-10}),
+    Fault(
+        reason="given by logits, which are not clamped as the probabilities are: a negative divergence (pytorch issue "
+        "72525)",
+        pairs=_pairs("ContinuousBernoulli-ContinuousBernoulli"),
+        code="kl(ContinuousBernoulli(logits=tensor(-500.0)), ContinuousBernoulli(logits=tensor(20.0)))",
+        # A(20) − A(−500) − 520 A′(−500), with A(η) = log (e^η − 1)/η
+        exact=20 + math.log1p(-math.exp(-20)) - math.log(20) + math.log(500) - 520 / 500,
+    ),
+    _by_law("the same clamp", "Bernoulli-Bernoulli", {"probs": 0.3}, {"probs": 1e-12}),
+    _by_law(
+        "the same clamp", "Binomial-Binomial",
+        {"total_count": 5.0, "probs": 0.3}, {"total_count": 5.0, "probs": 1e-12},
+    ),
+    _by_law("the same clamp", "Geometric-Geometric", {"probs": 1e-6}, {"probs": 1e-12}),
+    _by_law("the same clamp, in the entropy", "Bernoulli-Poisson", {"probs": 1e-12}, {"rate": 1e-10}),
     _by_law(
         "squares are written out: m²/2 − mn + n²/2 for (m − n)²/2",
-        "Laplace-Normal Exponential-Normal Gamma-Normal Beta-Normal ContinuousBernoulli-Normal",
+        "Laplace-Normal Gamma-Normal Beta-Normal",
         {"loc": 10000.0, "scale": 1.0}, {"loc": 10001.0, "scale": 1.0},
     ),
     _by_law(
