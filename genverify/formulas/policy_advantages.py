@@ -142,10 +142,16 @@ LEAVE_ONE_OUT = _specification(
 )  # fmt: skip
 
 
-def _constant(number: float, *, accepted: bool = True, note: str = "") -> Option:
-    name = f"ε = {number:g}" if number else "no ε"
-    return Option(name=name, keywords={"constant": number}, accepted=accepted, note=note)
+def _guard(constant: float, place: str = "") -> Option:
+    name = " ".join(word for word in (f"ε = {constant:g}", place and _PLACES[place]) if word)
+    return Option(name=name, keywords={"constant": constant, "place": place})
 
+
+_PLACES = {"root": "under the root", "floor": "as a floor"}
+_NO_GUARD = Option(
+    name="no ε", keywords={"constant": 0.0}, accepted=False,
+    note="0/0 where all rewards are equal, as in a group that is solved or lost",
+)  # fmt: skip
 
 STANDARDISED = _specification(
     "policy.standardised_advantage", "(r_i − mean r)/(std r + ε), std over n − 1 or n",
@@ -155,14 +161,10 @@ STANDARDISED = _specification(
         Option(name="mean of the group, spread of all groups", keywords={"over": "spread"}),
     )),
     Axis(name="spread", options=(Option(name=""), Option(name="over n", keywords={"biased": True}))),
-    Axis(name="place of ε", options=(
-        Option(name=""),
-        Option(name="ε under the root", keywords={"place": "root"}),
-        Option(name="ε as a floor", keywords={"place": "floor"}),
-    )),
+    # The constant stands where the subject is given none.
     Axis(name="ε", options=(
-        Option(name=""), *map(_constant, (1e-4, 1e-5)),
-        _constant(0.0, accepted=False, note="0/0 where all rewards are equal, as in a group that is solved or lost"),
+        Option(name=""), _guard(1e-4), _guard(1e-5), _guard(1e-8, "root"), _guard(1e-5, "root"), _guard(1e-8, "floor"),
+        _NO_GUARD,
     )),
     arguments=(
         hyperparameter("eps", "epsilon", "e", "advantage_eps", "stability_eps", "adv_eps", default=None, low=1e-6,
