@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 
 from genverify.adapters.adapter import adapt
 from genverify.checks.formula_identity import identify
+from genverify.checks.formula_leftover import may_ask
 from genverify.errors import UsageError
 from genverify.subjects.formula import Formula
 from genverify.subjects.preservation import preserved
@@ -34,7 +37,24 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
         if catalogue is not None:
             introduce = importlib.import_module(f"genverify.formulas.{catalogue}").introduce
             prepared = _by_its_name(prepared, introduce) if isinstance(prepared, Formula) else introduce(prepared)
+        if isinstance(prepared, Formula) and may_ask(prepared):
+            _ask(prepared)
     return prepared
+
+
+def _ask(subject: Formula) -> None:
+    """What there is to ask about its numbers is asked before anything is run, and not in the middle.
+
+    Raises:
+        UsageError: One of them seems to be an argument of the formula under a name of its own.
+    """
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            identify(subject)
+    except UsageError:
+        raise
+    except Exception:  # its checks say so
+        subject.memory.pop("identities", None)
 
 
 def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> Formula:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -41,3 +42,18 @@ def test_what_is_neither_is_held_against_the_formula_that_was_named():
     (verdict,) = [one for one in report(of_the_mean) if one.check == "formula.dialect"]
     assert verdict.outcome is gv.Outcome.FAIL
     assert f"not {LIKE}" in verdict.evidence.message
+
+
+def test_what_there_is_to_ask_is_asked_before_anything_is_run():
+    ran = []
+
+    def decay(epoch, gamma, initial_lrate=0.1):
+        return initial_lrate * gamma**epoch
+
+    subjects = [
+        gv.Formula(lambda x: torch.relu(x), like="activation.relu"),
+        gv.Formula(decay, like="schedule.exponential"),
+    ]
+    with pytest.raises(gv.UsageError, match="initial_lrate"):
+        gv.verify(subjects, budget="quick", progress=lambda verdict, done, planned: ran.append(verdict))
+    assert not ran

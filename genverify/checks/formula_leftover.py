@@ -10,7 +10,7 @@ from genverify.errors import UsageError
 from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.specification import Argument, Role
 
-__all__ = ["ask_about_leftovers", "silent"]
+__all__ = ["ask_about_leftovers", "may_ask", "silent"]
 
 # Few numbers are left, and few arguments are free; beyond that the reader has to say what is what.
 _READINGS = 24
@@ -35,6 +35,11 @@ def ask_about_leftovers(subject: Formula, fits: Callable[[Formula], bool]) -> No
                 "values are the formula's",
                 do=f"say arguments={{{meant}}}, or {typed}",
             )  # fmt: skip
+
+
+def may_ask(subject: Formula) -> bool:
+    """Whether there is a number that could be asked about, so that it is asked before anything is run."""
+    return next(_readings(subject), None) is not None
 
 
 def _readings(subject: Formula) -> Iterator[tuple[list[tuple[str, float, Argument]], Formula]]:
