@@ -15,6 +15,8 @@ __all__ = ["corners", "elementwise_sensitivity", "sizes", "weighted_sensitivity"
 
 # Doubles that one vectorised evaluation may fill: 2^22 are 32 MiB.
 _CHUNK_ELEMENTS = 2**22
+# Beyond as many coordinates, and where outputs are few, rows of the Jacobian are taken and not columns.
+_WIDE = 1024
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -69,12 +71,30 @@ def weighted_sensitivity(
     def along(vector: Tensor, tangent: Tensor) -> Tensor:
         return torch.func.jvp(lambda v: stacked(*unflatten(v)), (vector,), (tangent,))[1].abs().sum(0)
 
+    if total > _WIDE and outputs * len(flat) < total:
+        found = _by_rows(lambda v: stacked(*unflatten(v)), flat, weight)
+        if found is not None:
+            return found
     if len(flat) * total * max(outputs, total, 1) <= _CHUNK_ELEMENTS:
         basis = torch.eye(total, dtype=flat.dtype, device=flat.device)
         with contextlib.suppress(Exception):  # a branch on a value: see below
             slopes = torch.func.vmap(torch.func.vmap(along, in_dims=(None, 0)), in_dims=(0, None))(flat, basis)
             return (weight.reshape(-1, *[1] * (slopes.ndim - 2)) * slopes).sum(1).amax(0)  # which keeps NaN
     return _point_by_point(along, flat, weight, outputs)
+
+
+def _by_rows(function: Callable[[Tensor], Tensor], flat: Tensor, weight: Tensor) -> Tensor | None:
+    """The same by reverse derivatives, one for each term and output; None where one of them is not finite."""
+    largest = None
+    for vector in flat:
+        stack, pullback, *_ = torch.func.vjp(function, vector)
+        basis = torch.eye(stack.numel(), dtype=stack.dtype, device=stack.device).reshape(-1, *stack.shape)
+        rows = torch.stack([pullback(one)[0] for one in basis])
+        if not bool(torch.isfinite(rows).all()):
+            return None
+        summed = (rows.abs() * weight).sum(-1).reshape(stack.shape).sum(0)
+        largest = summed if largest is None else torch.maximum(largest, summed)
+    return largest
 
 
 def _point_by_point(along: Callable[[Tensor, Tensor], Tensor], flat: Tensor, weight: Tensor, outputs: int) -> Tensor:
