@@ -218,6 +218,8 @@ def _runs(subject: Formula, combination: int) -> _Runs:
         for layout in subject.layouts():
             if unlike is not None and not layout.shapes:
                 continue
+            if layout.last_resort and (seldom or unlike or misshapen):
+                continue
             calls, refused, unread = _probed(subject, layout, dtype, combination)
             may_try = misshapen is None or bool(layout.shared) or (raised and not refused)
             may_try = not refused if layout.shapes else may_try

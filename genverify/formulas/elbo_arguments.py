@@ -181,13 +181,19 @@ def one_of(first: object, second: object, words: str) -> None:
         )  # fmt: skip
 
 
-SIZES = {"channel": (1, 2), "height": (2, 1), "width": (1, 2)}
+SIZES = {"channel": (1, 2), "height": (2, 1), "width": (1, 2), "mnist": (784,)}
 
 
 def image_layouts(*arguments: str) -> tuple[Layout, ...]:
-    """Rows of pixels, one sample, or images with their axes."""
+    """Rows of pixels, one sample, images with their axes; or what is written for 28 × 28 pixels alone."""
     wide = dict.fromkeys(arguments, "batch channel height width")
-    return BATCHED, SINGLE, Layout(name="images", shapes=wide)
+    row = dict.fromkeys(arguments, "batch mnist")
+    return (
+        BATCHED,
+        SINGLE,
+        Layout(name="images", shapes=wide),
+        Layout(name="28 × 28 pixels in a row", shapes=row, last_resort=True),
+    )
 
 
 SIGN = Axis(

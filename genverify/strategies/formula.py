@@ -25,6 +25,9 @@ __all__ = ["extreme_cases", "formula_cases"]
 
 # Moderate values are drawn on a grid: short numbers shrink well and read well.
 _GRID = 16
+# An argument of more numbers than the first, an image of 28 × 28 pixels say, repeats the second, each time from another
+# place: Hypothesis draws no more than a few thousand.
+_MOST_NUMBERS, _REPEATED = 256, 61
 
 
 @functools.lru_cache(maxsize=1024)  # Hypothesis validates each strategy object once, at the price of several draws
@@ -119,6 +122,9 @@ def _numbers(draw: DrawFn, dtype: torch.dtype, style: str) -> Numbers:
             drawn = [draw(_number(domain, dtype, style))] * count
         elif style == "alike" and len(drawn_before.get(domain.name, ())) >= count:
             drawn = drawn_before[domain.name][:count]
+        elif count > _MOST_NUMBERS:
+            few = draw(_several(domain, dtype, style, _REPEATED))
+            drawn = [few[(i + i // _REPEATED) % _REPEATED] for i in range(count)]
         else:
             drawn = draw(_several(domain, dtype, style, count))
         drawn_before[domain.name] = drawn

@@ -120,6 +120,7 @@ class Layout:
         instead: Arguments → the axes that they have in this layout instead of their own, where these are of other
             sizes: values at one state more than there are rewards, say. The oracle sees them so.
         needs: Arguments that the call must be given for this layout to be tried.
+        last_resort: Whether it is tried only where the subject raises in every earlier one: a layout that is large.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Layout:
     shapes: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    last_resort: bool = False
 
     def axes(self, argument: Argument) -> tuple[str, ...]:
         """The axes of an argument in this layout."""
