@@ -18,7 +18,9 @@ import math
 
 import torch
 
+import genverify as gv
 from genverify.claims import proves
+from genverify.formulas import autoencoder_models as models
 from genverify.reference.autoencoders.conditional_vae import ConditionalVAE
 from genverify.reference.autoencoders.likelihood import log_mean_exp
 from genverify.reference.autoencoders.traversal import latent_grid
@@ -62,6 +64,14 @@ def test_the_class_buys_more_than_it_says():
     assert data.surely_above(given, alone, by=math.log(data.CLASSES))
     bar = data.given_class(HELD.binary).gather(1, HELD.label[:, None])[:, 0]
     assert data.surely_above(given, bar)
+
+
+@proves("conditional_vae.training.bound")
+def test_the_reference_passes():
+    """The terms of its loss, their gradient, and that the condition reaches both networks."""
+    checks = [f"latent_variable_model.{name}" for name in ("condition_used", "kl_term", "gradient")]
+    report = gv.verify(models.conditional(), budget="quick", checks=checks)
+    assert [verdict.outcome for verdict in report] == [gv.Outcome.PASS] * len(checks)
 
 
 # ── Claim (SUPPORTED) ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,8 +22,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+import genverify as gv
 from genverify.claims import proves
 from genverify.errors import UsageError
+from genverify.formulas import autoencoder_models as models
 from genverify.numerics.rounding import unit_roundoff
 from genverify.reference.autoencoders.full_covariance_vae import FullCovarianceVAE
 from genverify.reference.autoencoders.likelihood import importance_weighted_bound, naive_log_likelihood
@@ -34,7 +36,7 @@ from specs import drawing
 
 TRAIN, HELD = data.digits()
 FEW, MANY, GRID = 2, 8, 12
-STATED = -19.0  # nats a held-out picture; −18.2 to −18.4 from six seeds
+STATED = -19.0  # nats a held-out picture, with half a nat to spare: the slow test trains from five more seeds
 SEEDS_DIFFER = 0.5  # nats by which another machine's rounding, or another seed, may move a bound
 
 
@@ -62,6 +64,17 @@ def test_eight_latents_beat_a_mixture_that_knows_the_classes():
     assert elbo(MANY).mean() > STATED
     assert data.surely_above(elbo(MANY), data.mixture_of_classes(HELD.binary))
     assert data.surely_above(elbo(MANY), data.independent_pixels(HELD.binary), by=5.0)
+
+
+@pytest.mark.slow
+@proves("vae.training.bound")
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_other_seeds_do_as_well(seed):
+    """The stated bound with half a nat to spare, and the harder bar."""
+    model = data.trained(lambda: VAE(data.PIXELS, data.HIDDEN, MANY), by_loss, TRAIN.binary, seed=seed)
+    bound = data.measured(model.elbo, HELD.binary)
+    assert bound.mean() > STATED + SEEDS_DIFFER
+    assert data.surely_above(bound, data.mixture_of_classes(HELD.binary))
 
 
 @proves("vae.training.bound")
@@ -167,6 +180,21 @@ def test_a_walk_passes_through_the_reconstruction():
         assert float((back - reconstructions()[0]).abs().max()) <= 2**10 * unit_roundoff(torch.float32)
     moved = walks().amax(1) - walks().amin(1)
     assert float(moved.amax(-1).max()) > 0.5
+
+
+# ── Reference and verdict ────────────────────────────────────────────────────────────────────────────────────────────
+# `genverify.reference.autoencoders`, declared as a stranger would.
+
+
+@proves("vae.training.bound")
+@pytest.mark.parametrize(
+    "make", [models.bernoulli, models.gaussian, models.full_covariance], ids=lambda make: make.__name__
+)
+def test_the_references_pass(make):
+    """The terms of the loss, and its gradient in every parameter."""
+    checks = [f"latent_variable_model.{name}" for name in ("kl_term", "reconstruction_term", "gradient")]
+    report = gv.verify(make(), budget="quick", checks=checks)
+    assert [verdict.outcome for verdict in report] == [gv.Outcome.PASS] * len(checks)
 
 
 # ── The picture ──────────────────────────────────────────────────────────────────────────────────────────────────────

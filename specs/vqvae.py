@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import math
 
+import pytest
 import torch
 
 from genverify.claims import proves
@@ -28,14 +29,14 @@ from specs import drawing
 
 TRAIN, HELD = data.digits()
 POSITIONS, DIM, CODES = 2, 4, 16
-STATED = -20.0  # nats a held-out picture; −18.9 to −19.3 from six seeds
+STATED = -20.0  # nats a held-out picture, with half a nat to spare: the slow test trains from five more seeds
 SEEDS_DIFFER = 0.5  # nats by which another machine's rounding, or another seed, may move a mean
 
 
 @functools.cache
-def trained():
+def trained(seed=0):
     make = functools.partial(VQVAE, data.PIXELS, data.HIDDEN, POSITIONS, DIM, CODES, decay=0.99)
-    return data.trained(make, lambda model, x, step: model.loss(x), TRAIN.binary)
+    return data.trained(make, lambda model, x, step: model.loss(x), TRAIN.binary, seed=seed)
 
 
 def pairs():
@@ -75,6 +76,17 @@ def test_the_bound_beats_independent_pixels():
     assert uniform.mean() > STATED
     assert data.surely_above(uniform, data.independent_pixels(HELD.binary), by=4.0)
     assert data.surely_above(learned, uniform)
+
+
+@pytest.mark.slow
+@proves("vqvae.training.bound")
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_other_seeds_do_as_well(seed):
+    """The stated bound with half a nat to spare, and the bar; the codebook is in use."""
+    model = trained(seed)
+    assert model.elbo(HELD.binary).mean() > STATED + SEEDS_DIFFER
+    assert data.surely_above(model.elbo(HELD.binary), data.independent_pixels(HELD.binary), by=4.0)
+    assert perplexity(model.indices(HELD.binary), CODES) > 12
 
 
 @proves("vqvae.training.bound")

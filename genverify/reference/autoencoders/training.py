@@ -28,7 +28,7 @@ def fit(
     >>> losses[0], round(w.item(), 2)
     (1.0, 1.0)
     """
-    optimizer = torch.optim.Adam(parameters, lr=rate)
+    optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)  # one kernel a step, the same numbers
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     losses = []
     for step in range(steps):
