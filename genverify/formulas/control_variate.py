@@ -157,6 +157,14 @@ def control_variate_mean() -> GradientEstimator:
 
 
 @declares_reference
+def control_variate_difference() -> GradientEstimator:
+    """The reference estimate with coefficient 1, whose variance under the target's law is the lower."""
+    return GradientEstimator(
+        reference.difference, like="target.mean", lower_variance_than=reference.plain, name="difference estimate"
+    )
+
+
+@declares_reference
 def optimal_coefficient() -> Formula:
     """The reference coefficient."""
     return Formula(reference.optimal_coefficient, like="control_variate.optimal_coefficient")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["estimate", "optimal_coefficient"]
+__all__ = ["difference", "estimate", "optimal_coefficient", "plain"]
 
 
 def estimate(fx: Tensor, cx: Tensor, mean_c: Tensor, coefficient: Tensor) -> Tensor:
@@ -35,3 +35,27 @@ def optimal_coefficient(fx: Tensor, cx: Tensor) -> Tensor:
     """
     deviation = cx - cx.mean()
     return ((fx - fx.mean()) * deviation).sum() / (deviation**2).sum()
+
+
+def difference(fx: Tensor, cx: Tensor, mean_c: Tensor) -> Tensor:
+    """The coefficient 1: lower in variance than the plain mean if and only if Cov(f, c) > Var c / 2.
+
+    Shapes: fx, cx [n], mean_c a number; a number.
+
+    >>> import torch
+    >>> difference(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0]), torch.tensor(0.5))
+    tensor(2.)
+    """
+    return (fx - (cx - mean_c)).mean()
+
+
+def plain(fx: Tensor, cx: Tensor, mean_c: Tensor) -> Tensor:
+    """The mean of f, whatever the control is.
+
+    Shapes: fx, cx [n], mean_c a number; a number.
+
+    >>> import torch
+    >>> plain(torch.tensor([1.0, 3.0]), torch.zeros(2), torch.tensor(0.0))
+    tensor(2.)
+    """
+    return fx.mean()
