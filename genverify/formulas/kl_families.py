@@ -15,11 +15,12 @@ from genverify.oracles import kl_pairs, kl_vector
 from genverify.reference.likelihood import kl_families as reference
 from genverify.subjects.domains import Domain, positive, unit_interval
 from genverify.subjects.formula import Formula
-from genverify.subjects.parametrisation import plain
+from genverify.subjects.parametrisation import plain, positive_scale
 from genverify.subjects.specification import Argument, Axis, Form, Option, Specification
 
 __all__ = [
-    "BETA", "CAUCHY", "DIRICHLET", "EXPONENTIAL", "GAMMA", "GEOMETRIC", "GUMBEL", "PARETO", "POISSON", "UNIFORM",
+    "BETA", "CAUCHY", "DIRICHLET", "EXPONENTIAL", "GAMMA", "GEOMETRIC", "GUMBEL", "LAPLACE_NORMAL",
+    "NORMAL_LAPLACE", "PARETO", "POISSON", "UNIFORM",
 ]  # fmt: skip
 
 Terms = tuple[torch.Tensor, ...]
@@ -198,6 +199,41 @@ DIRICHLET = formula(
         operations=64,
         derivation="kl.pairs.dirichlet",
     )
+)  # fmt: skip
+
+
+def _normal(side: str) -> tuple[Argument, Argument]:
+    """A mean and a standard deviation, in all parametrisations, no further apart than float32's squares reach."""
+    suffix = "p" if side == "first" else "q"
+    made = positive_scale(f"std_{suffix}", "batch event", side)
+    near = (
+        replace(form, domain=replace(form.domain, extreme_low=None, extreme_high=None, interval=None))
+        for form in made.forms
+    )
+    return location(f"mean_{suffix}", group=side, extreme=5.0), replace(made, forms=tuple(near))
+
+
+def _crossed(p: str, q: str, statement: str, source: str, *arguments: Argument) -> Specification:
+    names = [one.name for one in arguments]
+
+    def oracle(**values: torch.Tensor) -> Terms:
+        return kl_pairs.closed(p, q).terms(*(values[name] for name in names))
+
+    return formula(
+        Specification(
+            name=f"kl.{p.lower()}_{q.lower()}", statement=statement, source=source, arguments=arguments, oracle=oracle,
+            output="batch event", dialects=_OVER_EVENT, operations=64, derivation="kl.pairs.closed_form",
+        )
+    )  # fmt: skip
+
+
+NORMAL_LAPLACE = _crossed(
+    "Normal", "Laplace", "KL(N(μ, σ²) ‖ Laplace(ν, t)) = log 2t − ½ log 2πeσ² + E |x − ν|/t",
+    "Kullback & Leibler 1951, eq. 2.4", *_normal("first"), *_located("second", 5.0),
+)  # fmt: skip
+LAPLACE_NORMAL = _crossed(
+    "Laplace", "Normal", "KL(Laplace(μ, s) ‖ N(ν, τ²)) = ½ log 2πτ² − log 2es + (2s² + (μ − ν)²)/(2τ²)",
+    "Kullback & Leibler 1951, eq. 2.4", *_located("first", 5.0), *_normal("second"),
 )  # fmt: skip
 
 

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.distributions import Beta, Cauchy, Dirichlet, Exponential, Gamma, Gumbel, Uniform, kl_divergence
+from torch.distributions import (
+    Beta,
+    Cauchy,
+    Dirichlet,
+    Exponential,
+    Gamma,
+    Gumbel,
+    Laplace,
+    Normal,
+    Uniform,
+    kl_divergence,
+)
 from torch.distributions.kl import _kl_expfamily_expfamily
 
 from genverify.subjects.formula import Formula
@@ -123,7 +134,33 @@ def scales_not_added(loc_p, scale_p, loc_q, scale_q):
     return ((scale_p**2 + scale_q**2 + (loc_p - loc_q) ** 2) / (4 * scale_p * scale_q)).log().sum(-1)
 
 
+@mutant("kl.normal_laplace")
+def variance_for_the_absolute_value(loc_p, std_p, loc_q, scale_q):
+    """σ for E |x − ν|."""
+    entropy = 0.5 * (2 * torch.pi * torch.e * std_p**2).log()
+    return ((2 * scale_q).log() + (std_p + (loc_p - loc_q).abs()) / scale_q - entropy).sum(-1)
+
+
+@mutant("kl.laplace_normal")
+def scale_for_the_deviation(loc_p, scale_p, loc_q, std_q):
+    """s² for the variance 2s²."""
+    square = (scale_p**2 + (loc_p - loc_q) ** 2) / (2 * std_q**2)
+    return (0.5 * (2 * torch.pi * std_q**2).log() + square - 1 - (2 * scale_p).log()).sum(-1)
+
+
 # Twins: none of these may be accused.
+
+
+@twin("kl.normal_laplace")
+def by_torch_normal_laplace(loc_p, std_p, loc_q, scale_q):
+    """torch's own."""
+    return kl_divergence(Normal(loc_p, std_p), Laplace(loc_q, scale_q)).sum(-1)
+
+
+@twin("kl.laplace_normal")
+def by_torch_laplace_normal(loc_p, scale_p, loc_q, std_q):
+    """torch's own."""
+    return kl_divergence(Laplace(loc_p, scale_p), Normal(loc_q, std_q)).mean(0)
 
 
 @twin("kl.exponential")
