@@ -134,7 +134,7 @@ _SIGMA = hyperparameter("sigma", "noise_std", "std", "noise_factor", "noise_leve
                         "sd", "noise_stddev", "s", "noise_sigma", default=None, low=0.05, high=1.5)  # fmt: skip
 _MODEL = plain(
     "model", "event event", smooth_map(), ("f", "autoencoder", "ae", "net", "network", "dae", "reconstruct", "g", "fn",
-    "denoiser", "forward", "model_fn", "autoenc"), differentiable=False,
+    "denoiser", "forward", "model_fn", "autoenc"),
 )  # fmt: skip
 _OVER = (reduction("batch", ("mean", "sum", "none")), reduction("event", ("mean", "sum")))
 
@@ -193,7 +193,6 @@ DENOISING_LOSS = formula(
             )),
         ),
         sizes={"event": (3, 2, 1)},
-        gradient=False,
         operations=128,
         derivation="autoencoder.denoising_loss.against_the_data",
     )
@@ -231,7 +230,6 @@ DENOISING_LOSS_OF_CORRUPTED = formula(
         output="batch event",
         dialects=(*_OVER, _TARGET),
         sizes={"event": (3, 2, 1)},
-        gradient=False,
         operations=128,
         derivation="autoencoder.denoising_loss.against_the_data",
     )
@@ -283,7 +281,6 @@ CONTRACTIVE_PENALTY = formula(
                 smooth_map(),
                 ("f", "model", "encode", "net", "enc", "fn", "func", "phi", "network", "encoder_fn"),
                 default=None,
-                differentiable=False,
             ),
             any_real("x", "batch in", *_X, default=None, differentiable=False),
             plain(
@@ -330,6 +327,7 @@ CONTRACTIVE_PENALTY = formula(
             ),
         ),
         oracle=_penalty,
+        surrogate=_penalty,  # a penalty without its graph teaches nothing
         output="batch",
         dialects=(reduction("batch", ("mean", "sum", "none")), _penalty_slips()),
         layouts=(

@@ -152,6 +152,19 @@ def slope_once(h, W):
     return ((h * (1 - h)) @ W.pow(2).sum(1)).sum()
 
 
+@mutant("contractive_penalty", "gradient")
+def without_its_graph(encoder, x):
+    """No create_graph=True: the right number, and nothing is learnt of it."""
+    return torch.autograd.functional.jacobian(lambda rows: encoder(rows).sum(0), x).pow(2).sum() / len(x)
+
+
+@mutant("denoising_loss_of_corrupted", "gradient")
+def reconstruction_detached(model, clean, noisy):
+    """What the network says is taken out of the graph for half of the error."""
+    said = model(noisy)
+    return ((said - clean) * (said.detach() - clean)).mean()
+
+
 @twin("contractive_penalty")
 def by_jacrev(encoder, x):
     """One Jacobian a row, by vmap."""
@@ -162,7 +175,7 @@ def by_jacrev(encoder, x):
 @twin("contractive_penalty")
 def of_the_whole_batch(f, x, lam):
     """The Jacobian of the batch with respect to the batch: blocks off the diagonal are zero."""
-    return lam * torch.autograd.functional.jacobian(f, x).pow(2).sum() / len(x)
+    return lam * torch.autograd.functional.jacobian(f, x, create_graph=True).pow(2).sum() / len(x)
 
 
 @twin("contractive_penalty")
