@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from genverify.formulas import elbo_arguments as take
+from genverify.formulas import iwae_arguments as draws
 from genverify.formulas.catalogue import formula, reduction
 from genverify.formulas.density_arguments import chances, class_outcome
 from genverify.formulas.references import declares_reference
@@ -15,7 +16,7 @@ from genverify.reference.likelihood import elbo as reference
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Axis, Layout, Option, Specification
 
-__all__ = ["BERNOULLI", "CATEGORICAL", "GAUSSIAN"]
+__all__ = ["BERNOULLI", "CATEGORICAL", "GAUSSIAN", "MONTE_CARLO"]
 
 Terms = tuple[torch.Tensor, ...]
 _KINGMA = "Kingma & Welling 2014, eq. 7 and appendices B and C"
@@ -142,6 +143,45 @@ CATEGORICAL = formula(
         derivation="elbo.identity",
     )
 )  # fmt: skip
+
+
+def _monte_carlo(*, sign: float = 1.0, prior_forgotten: bool = False, **parts: Any) -> Terms:  # noqa: ANN401
+    if prior_forgotten and parts["log_prior"] is not None:
+        parts["log_prior"] = torch.zeros_like(parts["log_prior"])
+    return (sign * draws.sum_of(**parts),)
+
+
+MONTE_CARLO = formula(
+    Specification(
+        name="elbo.monte_carlo",
+        statement="(1/K) Σ_k log p(x | z_k) + log p(z_k) − log q(z_k | x), z_k drawn from q",
+        source="Kingma & Welling 2014, eq. 6",
+        arguments=draws.weight_parts(),
+        oracle=_monte_carlo,
+        output="batch draw",
+        dialects=(
+            reduction("draw", ("mean", "none"), {"sum": "a sum over the draws, where a mean belongs"}), _BATCH,
+            draws.ESTIMATE_OR_LOSS,
+            Axis(
+                name="prior",
+                options=(
+                    Option(name=""),
+                    Option(name="without log p(z)", keywords={"prior_forgotten": True}, accepted=False,
+                           note="the latents are pushed to no prior: the entropy of q alone is left"),
+                ),
+            ),
+        ),
+        layouts=(*draws.LAYOUTS, Layout(name="one draw", drop=("draw",))),
+        sizes=draws.SIZES,
+        derivation="elbo.jensen",
+    )
+)  # fmt: skip
+
+
+@declares_reference
+def monte_carlo() -> Formula:
+    """The reference bound by draws alone."""
+    return Formula(reference.monte_carlo, like="elbo.monte_carlo")
 
 
 @declares_reference

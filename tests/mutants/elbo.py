@@ -134,6 +134,18 @@ def mean_of_tokens(logits, targets, mu, logvar):
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + kl(mu, logvar).mean()
 
 
+@mutant("elbo.monte_carlo")
+def prior_not_read(log_px_z, log_pz, log_qz):
+    """log p(z) is computed and left out."""
+    return (log_px_z - log_qz).mean()
+
+
+@mutant("elbo.monte_carlo")
+def entropy_with_the_wrong_sign(log_px_z, log_pz, log_qz):
+    """log q is added: the encoder's entropy is punished."""
+    return (log_px_z + log_pz + log_qz).mean()
+
+
 @mutant("elbo.hierarchical")
 def top_layer_twice(log_px, mus_q, logvars_q, mus_p, logvars_p):
     """The index of the layer is lost: the top layer's divergence for each."""
@@ -291,6 +303,13 @@ def classes_second(x, logits, mu, logvar):
 def a_categorical_for_each_token(targets, logits, mu, logvar):
     """torch.distributions; per sample."""
     return Categorical(logits=logits).log_prob(targets).sum(-1) - kl(mu, logvar)
+
+
+@twin("elbo.monte_carlo")
+def one_draw_each(log_p_x_given_z, log_p_z, log_q_z_x):
+    """One draw for each sample, a loss."""
+    assert log_p_z.dim() == 1
+    return -torch.mean(log_p_x_given_z - (log_q_z_x - log_p_z))
 
 
 @twin("elbo.hierarchical")
