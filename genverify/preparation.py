@@ -16,6 +16,7 @@ from genverify.checks.formula_identity import identify
 from genverify.checks.formula_leftover import may_ask
 from genverify.errors import UsageError
 from genverify.subjects.formula import Formula
+from genverify.subjects.formula_case import reached
 from genverify.subjects.preservation import preserved
 from genverify.subjects.subject import Subject
 
@@ -37,8 +38,10 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
         if catalogue is not None:
             introduce = importlib.import_module(f"genverify.formulas.{catalogue}").introduce
             prepared = _by_its_name(prepared, introduce) if isinstance(prepared, Formula) else introduce(prepared)
-        if isinstance(prepared, Formula) and may_ask(prepared):
-            _ask(prepared)
+        if isinstance(prepared, Formula):
+            reached(prepared)
+            if may_ask(prepared):
+                _ask(prepared)
     return prepared
 
 

@@ -1,7 +1,7 @@
 """Schedulers that hold an optimizer: torch.optim.lr_scheduler, and every class or function whose first argument is one.
 
 Such a scheduler becomes a function of the step: for each case one is built on a small optimizer, the two are stepped in
-turn, optimizer first, and the rate is read off the optimizer. Momentum that a scheduler cycles besides is not judged.
+turn, optimizer first, and the rate is read off the optimizer; or its momentum, for a formula that is one of momentum.
 """
 
 from __future__ import annotations
@@ -58,16 +58,19 @@ def plain_value(value: Any) -> Any:  # noqa: ANN401 - an argument of a case
 class Steps:
     """The rate after `step` steps, as a function; with `beyond`, after so many more, as far as it will go.
 
-    `resumed` stops half way, and goes on with a new scheduler and a new optimizer that have loaded the states.
+    `resumed` stops half way, and goes on with a new scheduler and a new optimizer that have loaded the states; `read`
+    is what the optimizer's group is asked for.
     """
 
-    def __init__(self, make: Callable[..., Any], names: Mapping[str, Any], label: str, *, rate: bool) -> None:
-        self.make, self.rate, self.__qualname__ = make, rate, label
+    def __init__(
+        self, make: Callable[..., Any], names: Mapping[str, Any], label: str, *, rate: bool, read: str = "lr"
+    ) -> None:
+        self.make, self.rate, self.read, self.__qualname__ = make, rate, read, label
         ours = [("lr", ...)] if rate else []
         self.__signature__ = signature_with(names, *ours, ("beyond", 0), ("resumed", False))
 
     def __call__(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - what a scheduler takes
-        """The rate that the optimizer has."""
+        """The rate, or the momentum, that the optimizer has."""
         given = self.__signature__.bind(*args, **kwargs)
         given.apply_defaults()
         own = {name: plain_value(value) for name, value in given.arguments.items()}
@@ -87,7 +90,7 @@ class Steps:
                 if index >= step and refused(error):
                     break
                 raise
-        return float(optimizer.param_groups[0]["lr"])
+        return float(optimizer.param_groups[0][self.read])
 
     def _build(self, start: float, own: Mapping[str, Any]) -> tuple[torch.optim.Optimizer, Any]:
         # Momentum, since some schedulers cycle it and refuse an optimizer without.
@@ -185,6 +188,7 @@ def _refuse_metrics(kind: type, label: str) -> None:
 
 
 def _as_steps(subject: Formula, make: Callable[..., Any], names: Mapping[str, Any], *, resumable: bool) -> Formula:
-    steps = Steps(make, names, subject.label, rate=not _OWN_RATE & names.keys())
+    read = "momentum" if subject.like.endswith("_momentum") else "lr"
+    steps = Steps(make, names, subject.label, rate=read == "lr" and not _OWN_RATE & names.keys(), read=read)
     options = {"resumed": (False, True), **subject.options} if resumable else subject.options
     return replace(subject, f=steps, options=options)

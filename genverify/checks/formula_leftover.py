@@ -25,7 +25,11 @@ def ask_about_leftovers(subject: Formula, fits: Callable[[Formula], bool]) -> No
         UsageError: With these numbers as arguments of the formula the values fit.
     """
     for reading, candidate in islice(_readings(subject), _READINGS):
-        if fits(candidate):
+        try:
+            right = fits(candidate)
+        except UsageError:  # a number that this argument cannot be
+            continue
+        if right:
             names = ", ".join(f"{name}={value!r}" for name, value, _ in reading)
             typed = " ".join(f"--arg {name}={argument.name}" for name, _, argument in reading)
             meant = ", ".join(f"{name!r}: {argument.name!r}" for name, _, argument in reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+from genverify.errors import UsageError
 from genverify.formulas.catalogue import formula
 from genverify.formulas.plain_numbers import number
 from genverify.subjects.domains import Domain, integer
@@ -49,7 +51,7 @@ TOTAL = _argument(
     "max_iters", "n_steps", "epochs", "max_epochs", "num_epochs", "max_iter", "decay_steps", "N", "n_epochs",
     "total_epochs", "train_iters", "train_steps", "num_train_steps", "total_updates", "max_updates",
     "lr_decay_iters", "max_decay_steps", "t_total", "max_step", "n_iters", "total_step", "t_max", "num_iters",
-    "training_steps", "t_initial", "anneal_steps", "max_epoch", "t_end",
+    "training_steps", "t_initial", "anneal_steps", "anneal_epochs", "max_epoch", "t_end",
 )  # fmt: skip
 BASE = _argument(
     "base", number(0.05, 4.0), "lr", "base_lr", "lr_max", "max_lr", "initial_lr", "init_lr", "lr0", "eta_max",
@@ -65,7 +67,7 @@ END = _argument(
     "end", number(0.001, 2.0), "lr_min", "min_lr", "eta_min", "end_lr", "final_lr", "lr_end", "end_value",
     "final_value",
     "min_value", "minimum", "lr_final", "eta_end", "stop", "final", "end_learning_rate", "lr_low", "low", "lo",
-    "alpha_f",
+    "alpha_f", "swa_lr",
     default=0.0,
 )  # fmt: skip
 WARMUP = _argument(
@@ -110,8 +112,28 @@ def _within(values: Mapping[str, Any]) -> bool:
 WITHIN = Constraint(statement="t ≤ T", holds=_within)
 
 
+# Arguments that are lengths of a phase, or numbers of phases: there is one step, or cycle, at least.
+_LENGTHS = frozenset({"total", "warmup", "period", "up", "down", "number", "width"})
+
+
 def _reach(kept: Mapping[str, Any]) -> Mapping[str, Domain]:
-    """Steps as far as a script's own settings go: both sides of where a phase ends, and some between."""
+    """Steps as far as a script's own settings go: both sides of where a phase ends, and some between.
+
+    Raises:
+        UsageError: There is no such schedule: a phase without steps, a negative number of them, a rate that is none.
+    """
+    for name, value in kept.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
+        if not math.isfinite(value):
+            raise UsageError(
+                given=f"{name} = {value!r}", expected="a finite number", do="give the schedule's own",
+            )  # fmt: skip
+        if name in _LENGTHS and value <= 0:
+            raise UsageError(
+                given=f"{name} = {value!r}, a length of a schedule", expected="at least one step",
+                do=f"fix {name} at a positive number, or leave it free; what is done without a step is no schedule",
+            )  # fmt: skip
     ends = sorted({int(kept[name]) for name in ("warmup", "total") if isinstance(kept.get(name), (int, float))})
     if not ends or ends[-1] <= LONGEST:
         return {}

@@ -19,7 +19,7 @@ from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import plain
 from genverify.subjects.specification import Axis, Constraint, Option
 
-__all__ = ["CYCLICAL", "CYCLICAL_ANNEALING", "ONE_CYCLE"]
+__all__ = ["CYCLICAL", "CYCLICAL_ANNEALING", "CYCLICAL_MOMENTUM", "ONE_CYCLE", "ONE_CYCLE_MOMENTUM"]
 
 Terms = tuple[torch.Tensor, ...]
 Number = Any
@@ -92,6 +92,37 @@ CYCLICAL = schedule_formula(
         COUNT,
     ),
     derivation="schedule.cyclical.periodic",
+)  # fmt: skip
+
+_LEAST = plain("least", "", number(0.3, 0.8), ("base_momentum", "min_momentum", "momentum_min", "low", "beta_min"),
+               default=0.8, differentiable=False)  # fmt: skip
+_MOST = plain("most", "", number(0.85, 0.99), ("max_momentum", "momentum_max", "high", "momentum", "beta_max"),
+              default=0.9, differentiable=False)  # fmt: skip
+
+CYCLICAL_MOMENTUM = schedule_formula(
+    "cyclical_momentum",
+    "μ(t) = μ₂ − (μ₂ − μ₁) A (1 − |t/s − 2⌊t/(2s)⌋ − 1|), A as of the rate; low where that is high",
+    "Smith 2018, section 4.3; torch.optim.lr_scheduler.CyclicLR",
+    (STEP, _LEAST, _MOST, *CYCLICAL.arguments[3:]),
+    lambda step, least, most, up, down, gamma, first=0, amplitude="triangular": phases.cycles(
+        torch.as_tensor(step, dtype=torch.float64) + first, most, least, up, down, gamma, amplitude=amplitude
+    ),
+    dialects=CYCLICAL.dialects, derivation="schedule.cyclical.periodic",
+)  # fmt: skip
+
+ONE_CYCLE_MOMENTUM = schedule_formula(
+    "one_cycle_momentum", "μ₂ at 0, μ₁ at pT − 1, μ₂ at T − 1, by half cosines or straight lines between",
+    "Smith & Topin 2019; torch.optim.lr_scheduler.OneCycleLR",
+    (
+        *ONE_CYCLE.arguments[:2],
+        plain("least", "", number(0.3, 0.84), _LEAST.forms[0].aliases, default=0.85, differentiable=False),
+        plain("most", "", number(0.85, 0.99), _MOST.forms[0].aliases, default=0.95, differentiable=False),
+        ONE_CYCLE.arguments[3],
+    ),
+    lambda step, total, least, most, fraction, shape="cosine", last=1, three=False: phases.one_cycle(
+        step, total, least, fraction=fraction, division=least / most, final=1.0, shape=shape, last=last, three=three
+    ),
+    dialects=ONE_CYCLE.dialects, constraints=ONE_CYCLE.constraints, derivation="schedule.one_cycle.endpoints",
 )  # fmt: skip
 
 CYCLICAL_ANNEALING = schedule_formula(

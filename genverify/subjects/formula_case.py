@@ -20,7 +20,7 @@ from genverify.subjects.formula_shapes import ONE, arrangement, splits, whole
 from genverify.subjects.specification import Argument, Form, Layout, Role
 from genverify.subjects.stated_sizes import stated_sizes
 
-__all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes"]
+__all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes", "reached"]
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Pairwise different sizes, so that an axis taken for another shows.
@@ -76,7 +76,7 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     """
     given = [one for one in subject.match.bound if one.place is not Place.KEPT and not _own_step(subject, one)]
     given.sort(key=lambda one: one.argument.role is not Role.OPTION)
-    farther = _reached(subject)
+    farther = reached(subject)
     forms = [
         (one.argument, replace(one.form, domain=farther.get(one.argument.name, one.form.domain)), _may_be_left(one))
         for one in given
@@ -87,12 +87,17 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
     return forms
 
 
-def _reached(subject: Any) -> Mapping[str, Domain]:  # noqa: ANN401
-    """The domains that follow from what a function has for good; an object may count its calls, and is left alone."""
+def reached(subject: Any) -> Mapping[str, Domain]:  # noqa: ANN401
+    """The domains that follow from what a function has for good; an object may count its calls, and is left alone.
+
+    Raises:
+        UsageError: With what it has for good it is no such formula.
+    """
     reach = getattr(subject.specification, "reach", None) if isinstance(subject, Formula) else None
-    if reach is None or subject.match is None or not isinstance(subject.f, (FunctionType, functools.partial)):
+    if reach is None or subject.match is None:
         return {}
-    return reach({one.argument.name: one.default for one in subject.match.bound if one.place is Place.KEPT})
+    found = reach({one.argument.name: one.default for one in subject.match.bound if one.place is Place.KEPT})
+    return found if isinstance(subject.f, (FunctionType, functools.partial)) else {}
 
 
 def _has_mode(f: Any) -> bool:  # noqa: ANN401 - a function, a class, an object

@@ -350,3 +350,43 @@ def stepwise(step, total_steps, lr, power):
     for t in range(1, step + 1):
         lr = lr * ((1 - t / total_steps) / (1 - (t - 1) / total_steps)) ** power
     return lr
+
+
+class _Momentum:
+    """A scheduler of momentum alone, in pieces."""
+
+    def __init__(self, optimizer, base_momentum, max_momentum, step_size_up):
+        self.group, self.t = optimizer.param_groups[0], 0
+        self.low, self.high, self.up = base_momentum, max_momentum, step_size_up
+        self.write()
+
+    def part(self):
+        return abs(self.t % (2 * self.up) - self.up) / self.up
+
+    def write(self):
+        self.group["momentum"] = self.low + (self.high - self.low) * self.part()
+
+    def step(self):
+        self.t += 1
+        self.write()
+
+
+@mutant("cyclical_momentum")
+class MomentumWithTheRate(_Momentum):
+    """Momentum rises where the rate does. Met where one interpolation serves for both (Smith 2018 has them opposed)."""
+
+    def part(self):
+        return 1 - super().part()
+
+
+@mutant("cyclical_momentum")
+class MomentumOnce(_Momentum):
+    """Momentum falls in the first half of a cycle, and stays down."""
+
+    def part(self):
+        return max(0.0, 1 - self.t / self.up)
+
+
+@twin("cyclical_momentum")
+class MomentumAgainstTheRate(_Momentum):
+    """As it should be."""

@@ -25,6 +25,18 @@ SUBJECTS: dict[str, tuple[object, str, dict[str, object]]] = {
     "OneCycleLR": (lr_scheduler.OneCycleLR, "one_cycle", {"options": {"anneal_strategy": ("linear",)}}),
     "OneCycleLR, three phases": (lr_scheduler.OneCycleLR, "one_cycle", {"fixed": {"three_phase": True}}),
     "CyclicLR": (lr_scheduler.CyclicLR, "cyclical", {"options": {"mode": ("triangular2", "exp_range")}}),
+    "CyclicLR, its momentum": (
+        lr_scheduler.CyclicLR,
+        "cyclical_momentum",
+        {"fixed": {"base_lr": 0.1, "max_lr": 1.0}, "options": {"mode": ("triangular2", "exp_range")}},
+    ),
+    "OneCycleLR, its momentum": (
+        lr_scheduler.OneCycleLR,
+        "one_cycle_momentum",
+        {"fixed": {"max_lr": 1.0}, "options": {"anneal_strategy": ("linear",), "three_phase": (True,)}},
+    ),
+    "SWALR": (torch.optim.swa_utils.SWALR, "cosine", {}),
+    "SWALR, straight": (torch.optim.swa_utils.SWALR, "linear", {"fixed": {"anneal_strategy": "linear"}}),
     "LambdaLR": (lr_scheduler.LambdaLR, "multiplier", {}),
     "MultiplicativeLR": (lr_scheduler.MultiplicativeLR, "product", {}),
 }
@@ -227,3 +239,30 @@ def test_torchs_scaler_unscales_and_skips_a_step() -> None:
     scaler.update()
     assert w.tolist() == [1.0, 1.0]
     assert scaler.get_scale() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "like", "fixed", "words"),
+    [
+        (lr_scheduler.CosineAnnealingLR, "cosine", {"T_max": 0}, "at least one step"),
+        (lr_scheduler.LinearLR, "linear", {"total_iters": -3}, "total = -3"),
+        (lr_scheduler.StepLR, "step", {"step_size": 0}, "period = 0"),
+        (lambda step, lr, T: lr * (1 - step / T), "linear", {"lr": math.nan, "T": 4}, "finite"),
+        (lr_scheduler.ReduceLROnPlateau, "step", {}, "metrics"),
+    ],
+)
+def test_what_is_no_schedule_is_refused_before_anything_is_run(kind, like, fixed, words) -> None:
+    with pytest.raises(UsageError, match=words):
+        gv.verify(gv.Formula(kind, like=f"schedule.{like}", fixed=fixed))
+
+
+def test_a_rate_of_zero_stays_zero_and_an_early_step_of_the_scheduler_changes_nothing() -> None:
+    at_rest = lr_scheduler.StepLR(_optimizer(0.0), 3)
+    early = lr_scheduler.StepLR(_optimizer(0.1), 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of a scheduler that is stepped before its optimizer
+        early.step()
+    for scheduler in (at_rest, early):
+        report = gv.verify(gv.Formula(scheduler, like="schedule.step"), budget="quick", checks=["formula.value"])
+        report.raise_for_failures()
+    assert early.last_epoch == 1
