@@ -61,6 +61,7 @@ def bounds():
 def test_the_class_buys_more_than_it_says():
     """More than log 10 above the VAE with as many latents, and above independent pixels given the class."""
     given, alone = bounds()
+    assert f"{math.log(data.CLASSES):.1f}" == "2.3"
     assert data.surely_above(given, alone, by=math.log(data.CLASSES))
     bar = data.given_class(HELD.binary).gather(1, HELD.label[:, None])[:, 0]
     assert data.surely_above(given, bar)

@@ -61,6 +61,7 @@ def elbo(latent, make: Callable[..., VAE] = VAE):
 @proves("vae.training.bound")
 def test_eight_latents_beat_a_mixture_that_knows_the_classes():
     """The stated bound, and both bars; what a mean over the held-out pictures may owe to luck is taken off."""
+    assert (len(TRAIN.label), len(HELD.label)) == (1437, 360)
     assert elbo(MANY).mean() > STATED
     assert data.surely_above(elbo(MANY), data.mixture_of_classes(HELD.binary))
     assert data.surely_above(elbo(MANY), data.independent_pixels(HELD.binary), by=5.0)
