@@ -37,7 +37,10 @@ def call_model(f: Callable[..., Any], data: Data, subject: LatentVariableModel) 
     named = {p.name: subject.fixed[p.name] for p in parameters_of(f) if p.name in subject.fixed}
     if condition is None:
         return f(x, **named)
-    name = next((p.name for p in parameters_of(f)[1:] if role_of(p.name) == "condition"), None)
+    parameters = parameters_of(f)
+    name = next((p.name for p in parameters[1:] if role_of(p.name) == "condition"), None)
+    if name is None and [p.kind for p in parameters[1:]] == [inspect.Parameter.VAR_KEYWORD]:
+        name = "labels"
     return f(x, condition, **named) if name is None else f(x, **{name: condition}, **named)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from genverify.checks.latent_variable_model_fit import Fit, fit
-from genverify.checks.latent_variable_model_look import Look, look
+from genverify.checks.latent_variable_model_look import Look, look, outputs
+from genverify.checks.latent_variable_model_stated import stated_pairs
 from genverify.checks.latent_variable_model_terms import (
     Term,
     importance_weighted,
@@ -18,6 +19,7 @@ from genverify.checks.latent_variable_model_terms import (
 )
 from genverify.errors import SubjectRaised
 from genverify.subjects.latent_events import sample_condition, sample_events
+from genverify.subjects.latent_observation import tensors_of
 from genverify.subjects.latent_variable_model import LatentVariableModel
 
 __all__ = ["Candidate", "Equations", "Identity", "batch", "equations", "identify", "tried_fit"]
@@ -80,7 +82,8 @@ class Identity:
         looks: Rows → the looks that this rests on.
         given: Rows → the equations that they give.
         problem: Why nothing was found; empty where something was.
-        blame: reconstruction or kl, where one of the two was found wanting.
+        blame: reconstruction or kl, where one of the two was found wanting; law, sight or batch, where it is no term.
+        rows: The batch size at which it was.
         nearest: The best fit that failed, with its reading.
         narrow: Whether it holds to the digits of float32 only.
         sign: −1 where the loss is a bound to be maximised.
@@ -92,6 +95,7 @@ class Identity:
     given: dict[int, Equations] = field(default_factory=dict)
     problem: str = ""
     blame: str = ""
+    rows: int = 1
     nearest: tuple[Candidate, Fit] | None = None
     narrow: bool = False
     sign: float = 1.0
@@ -217,13 +221,22 @@ def _identified(subject: LatentVariableModel) -> Identity:
             break
     result.given = given
     first = next(iter(given.values()))
+    unseen = _out_of_sight(subject, looks) if not result.candidates else ""
+    if unseen:
+        result.problem, result.blame = unseen, "sight"
+        return result
     if first.kl is None and first.drawn is None:
         seen = next(iter(looks.values()))[0]
         result.problem = seen.unlike or "the law of z has no closed KL term to the prior"
         result.blame = "law"
         return result
     if not result.candidates:
-        _blame(result, first, dtype)
+        narrow = NARROW if dtype == torch.float64 else dtype
+        for rows, g in given.items():
+            if not any(_holds([g], one, narrow) for drawn in (False, True) for one in _readings(g, drawn)):
+                _blame(result, rows, g, narrow)
+                return result
+        result.blame, result.problem = "batch", "batches of different sizes are reduced in different ways"
         return result
     chosen = result.candidates[0]
     for rows, g in given.items():
@@ -234,6 +247,25 @@ def _identified(subject: LatentVariableModel) -> Identity:
     if subject.calls.maximised or (subject.calls.maximised is None and a < 0 and b < 0):
         result.sign = -1.0
     return result
+
+
+def _out_of_sight(subject: LatentVariableModel, looks: dict[int, list[Look]]) -> str:
+    """Why the decoder's result or the draw that it was made from is not what was seen; empty where it is."""
+    seen = next(iter(looks.values()))[0]
+    run, numbers = seen.runs[0], seen.x.numel()
+    events = outputs(run)
+    sizes = {sum(t.numel() for t in tensors_of(e.output)[:1]) for e in events}
+    stated = stated_pairs(seen)
+    draws = 1
+    if stated and seen.law is not None:
+        draws = max(1, seen.law.mean.numel() // (len(events) or 1) // stated[0].parts(stated[0].leaves)[0].numel())
+    of_model = [t.numel() for e in run.of("forward") for t in tensors_of(e.output)]
+    if sizes != {numbers * draws} and numbers * draws not in of_model:
+        return "no result of the decoder or of the model has the numbers of x: what is compared with it was not seen"
+    calls = run.of("latent")
+    if seen.source is not None and seen.source.role == "latent" and len(events) != len(calls) and len(events) > 0:
+        return f"z is drawn {len(calls)} times and decoded {len(events)} times: which draw is which was not seen"
+    return ""
 
 
 def _readings(given: Equations, drawn: bool) -> list[Candidate]:
@@ -248,9 +280,10 @@ def _holds(given: Iterable[Equations], one: Candidate, dtype: torch.dtype) -> bo
     return True
 
 
-def _blame(result: Identity, given: Equations, dtype: torch.dtype) -> None:
+def _blame(result: Identity, rows: int, given: Equations, narrow: torch.dtype) -> None:
     """Which of the two terms is not understood, and the reading that comes nearest."""
-    narrow = NARROW if dtype == torch.float64 else dtype
+    result.rows = rows
+    batch_of = f" for a batch of {rows}" if rows != next(iter(result.looks)) else ""
     best: tuple[Candidate, Fit] | None = None
     for drawn in (False, True):
         for where, term in given.terms:
@@ -260,9 +293,9 @@ def _blame(result: Identity, given: Equations, dtype: torch.dtype) -> None:
             one = Candidate(where=where, term=term, at_draw=drawn)
             if made.holds and abs(made.weights[0]) > made.error[0]:
                 result.blame, result.nearest = "kl", (one, made)
-                result.problem = "the rest of the loss is no multiple of the KL term"
+                result.problem = f"the rest of the loss is no multiple of the KL term{batch_of}"
                 return
             if best is None or made.residual < best[1].residual:
                 best = (one, made)
     result.blame, result.nearest = "reconstruction", best
-    result.problem = "no likelihood of the decoder's output explains how the loss moves with the draw"
+    result.problem = f"no likelihood of the decoder's output explains how the loss moves with the draw{batch_of}"

@@ -29,8 +29,8 @@ __all__ = ["kl_term", "reconstruction_term"]
 
 def _unseen(subject: LatentVariableModel) -> Judgement | None:
     found = identify(subject)
-    if found.blame == "law":
-        return not_applicable(f"the law of z is not known: {found.problem}")
+    if found.blame in ("law", "sight"):
+        return not_applicable(f"the law of z is not known: {found.problem}" if found.blame == "law" else found.problem)
     return None
 
 
@@ -50,11 +50,15 @@ def reconstruction_term(subject: LatentVariableModel, case: Case, run: Run) -> J
     seen = look(subject, *rows_of_case(subject, case))
     if found.blame == "reconstruction" or (found.problem and not found.blame):
         return _nothing_fits(subject, found, seen)
-    given = equations(subject, [seen], only=found.candidates or [found.nearest[0]])  # type: ignore[index]
+    given = equations(
+        subject, [seen], only=found.candidates or ([found.nearest[0]] if found.nearest is not None else None)
+    )
     readings = [(one, _weights(found, one, len(seen.x))) for one in found.candidates]
+    if found.blame == "batch":
+        return not_applicable(found.problem)
     if not readings:
         assert found.nearest is not None
-        readings = [(found.nearest[0], found.nearest[1].weights)] if len(seen.x) == next(iter(found.looks)) else []
+        readings = [(found.nearest[0], found.nearest[1].weights)] if len(seen.x) == found.rows else []
     return _judged(subject, found, given, readings, differences=True)
 
 
@@ -71,6 +75,8 @@ def kl_term(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     skipped = _unseen(subject)
     if skipped is not None:
         return skipped
+    if found.blame == "batch":
+        return failed(rung=Rung.EXACT, examined=1, notes=subject.calls.notes, message=found.problem)
     if found.blame == "kl":
         assert found.nearest is not None
         return failed(

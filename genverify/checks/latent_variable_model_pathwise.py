@@ -10,7 +10,7 @@ from torch import Tensor
 from genverify.checks.check import check
 from genverify.checks.latent_variable_model_identity import identify
 from genverify.checks.latent_variable_model_look import latents, look, rows_of_case
-from genverify.checks.latent_variable_model_words import reading_of_spread, stated_pairs
+from genverify.checks.latent_variable_model_stated import reading_of_spread, stated_pairs
 from genverify.numerics.rounding import gamma
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from genverify.checks.check import check
 from genverify.checks.latent_variable_model_identity import identify
-from genverify.checks.latent_variable_model_look import Law, Look, fed, latents, look, rows_of_case
+from genverify.checks.latent_variable_model_look import Law, Look, Source, fed, latents, look, outputs, rows_of_case
 from genverify.checks.latent_variable_model_slips import kl_reading
-from genverify.checks.latent_variable_model_words import reading_of_spread, stated_pairs
+from genverify.checks.latent_variable_model_stated import reading_of_spread, stated_pairs, statements
+from genverify.checks.latent_variable_model_terms import READINGS
 from genverify.numerics.rounding import gamma
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
@@ -33,7 +34,7 @@ def sample_law(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     """The joint law of all z of a batch, found by feeding the draws."""
     seen = look(subject, *rows_of_case(subject, case))
     evidence = {"rung": Rung.EXACT, "notes": subject.calls.notes}
-    wrong = _without_noise(seen)
+    wrong = _without_noise(seen) or _uniform(seen)
     if wrong:
         return failed(**evidence, examined=1, message=wrong)
     if seen.law is None:
@@ -63,6 +64,30 @@ def _without_noise(seen: Look) -> str:
                 return ""
     z = seen.runs[0].loss, seen.runs[-1].loss
     return "" if not torch.equal(*z) else "noise is drawn, and nothing that the model makes moves with it: σ = 0"
+
+
+def _uniform(seen: Look) -> str:
+    """Z = μ + σ u with u uniform on (0, 1): `rand` for `randn`."""
+    run = seen.runs[0]
+    draws = [draw for draw in run.tape.draws if draw.law == "uniform" and draw.standardised is not None]
+    if seen.noise.shape[1] or not draws:
+        return ""
+    u = torch.cat([draw.standardised.reshape(-1) for draw in draws if draw.standardised is not None])
+    drawn = [Source(role="latent", name=e.site.name) for e in run.of("latent")]
+    drawn += [Source(role="decoder", name=e.site.name) for e in outputs(run)[:1]]
+    for z in (latents(run, source) for source in drawn):
+        for stated in statements(run) if z is not None and z.numel() == u.numel() else ():
+            mean, second = stated.parts(stated.leaves)
+            for reading in ("log σ²", "log σ"):
+                std = READINGS[reading](second)
+                if mean.numel() != u.numel() or z is None:
+                    continue
+                gap = (z.detach().double() - mean - std * u).abs()
+                if bool((gap <= gamma(64, z.dtype) * (mean.abs() + std)).all()):
+                    return (
+                        f"z = μ + σ u with u uniform on (0, 1), where {stated.where} states {reading}: rand for randn"
+                    )
+    return ""
 
 
 def _still(seen: Look) -> str:

@@ -7,8 +7,8 @@ import torch
 from genverify.checks.latent_variable_model_fit import fit
 from genverify.checks.latent_variable_model_identity import Identity
 from genverify.checks.latent_variable_model_look import Look
+from genverify.checks.latent_variable_model_stated import reading_of_spread, stated_pairs
 from genverify.checks.latent_variable_model_terms import READINGS
-from genverify.checks.latent_variable_model_words import reading_of_spread, stated_pairs
 from genverify.subjects.latent_variable_model import LatentVariableModel
 
 __all__ = ["kl_reading", "slip_of_kl", "slip_of_reconstruction"]
@@ -19,9 +19,9 @@ _OPERATIONS = 2**14
 
 
 def _rest(found: Identity) -> tuple[list[Look], list[float]]:
-    """The looks at the smallest batch, and what is left of the loss in each once the reconstruction term is out."""
+    """The looks at the batch size at which it fails, and what the reconstruction term leaves of the loss in each."""
     assert found.nearest is not None
-    looks = next(iter(found.looks.values()))
+    looks = found.looks[found.rows]
     return looks, list(found.nearest[1].weights[1 : 1 + len(looks)])
 
 

@@ -66,7 +66,11 @@ _SINGLE: dict[Term, Callable[[Tensor, Tensor, LatentOracles], Tensor]] = {
     Term(name="Poisson likelihood of log rates", normalised=True): lambda o, x, _: torch.exp(o) - x * o,
 }
 # What a loss may do to the decoder's result first, where the result is an unbounded number.
-_LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {"the sigmoid of ": torch.sigmoid, "tanh of ": torch.tanh}
+_LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "the sigmoid of ": torch.sigmoid, "tanh of ": torch.tanh, "(1 + tanh)/2 of ": lambda o: (1 + torch.tanh(o)) / 2,
+    "softplus of ": torch.nn.functional.softplus, "the positive part of ": torch.relu, "exp of ": torch.exp,
+    "the part in [0, 1] of ": lambda o: o.clamp(0, 1),
+}  # fmt: skip
 _LINKED = ("squared error", "absolute error (a Laplace decoder)", "Huber's error")
 _TOTAL = Term(name="Gaussian likelihood at the variance that is best for the batch", normalised=True)
 _STATED = Term(name="declared likelihood", normalised=True)
@@ -216,6 +220,9 @@ def _view(run: Observation, target: Tensor) -> list[tuple[str, list[Tensor]]]:
     events = outputs(run)
     calls = [[t.detach().double() for t in tensors_of(e.output)] for e in events]
     if calls and all(len(parts) == len(calls[0]) and parts for parts in calls):
+        first = calls[0][0]
+        if len(calls) == 1 and first.ndim > 1 and first.numel() == 2 * target.numel() and first.shape[1] % 2 == 0:
+            found.append(("the halves of the decoder's output", list(first.chunk(2, 1))))
         joined = [torch.stack(parts) if len(calls) > 1 else parts[0] for parts in zip(*calls, strict=True)]
         found.append(("the decoder's output", joined))
     decoded = [t for parts in calls for t in parts]

@@ -144,6 +144,10 @@ def _shadowed(site: Site, log: _Log) -> Iterator[None]:
             own[site.name] = before
 
 
+def _numbers(part: torch.nn.Module) -> dict[str, int | float]:
+    return {name: value for name, value in vars(part).items() if type(value) in (int, float)}
+
+
 def observe(calls: LatentCalls, x: Tensor, condition: Tensor | None, tape: Tape | None = None) -> Observation:
     """The loss at x on the draws of a tape (fresh ones where there is none), in the mode in which it is judged.
 
@@ -153,6 +157,7 @@ def observe(calls: LatentCalls, x: Tensor, condition: Tensor | None, tape: Tape 
     """
     calls.mode(True)
     kept = [(b, b.detach().clone()) for b in calls.module.buffers()]
+    counters = [(vars(part), _numbers(part)) for part in calls.module.modules()]
     given = x.detach().clone()
     beside = None if condition is None else condition.detach().clone()
     try:
@@ -169,4 +174,8 @@ def observe(calls: LatentCalls, x: Tensor, condition: Tensor | None, tape: Tape 
         for live, before in kept:
             if not torch.equal(live, before):
                 live.data.copy_(before)  # running statistics; a graph may hold on to the tensor
+        for own, numbers in counters:  # an annealed weight: every run is the same step
+            for name in [n for n, value in own.items() if type(value) in (int, float) and n not in numbers]:
+                del own[name]
+            own.update(numbers)
     return Observation(loss=loss, events=tuple(events), tape=tape)

@@ -12,19 +12,8 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genverify.subjects.latent_variable_model import LatentVariableModel
 from tests.mutants.flow import seeded
-from tests.mutants.latent_twins import (
-    Conditional,
-    D,
-    K,
-    KeepsItsKl,
-    MeanInEvaluation,
-    Vae,
-    Weighted,
-    kept,
-    kl_sum,
-    loss_function,
-    of,
-)  # fmt: skip
+from tests.mutants.latent_styles import KeepsItsKl, Weighted, kept
+from tests.mutants.latent_twins import Conditional, D, K, MeanInEvaluation, Vae, kl_sum, loss_function, of
 from tests.mutants.mutant import Mutant, Twin
 
 
@@ -85,6 +74,11 @@ def shuffled_target(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> T
     return F.mse_loss(recon_x, x.view(-1, 2, 2).mT.flatten(1), reduction="sum") + kl_sum(mu, logvar)
 
 
+def rolled(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """The targets of other rows: the batch was shuffled once more."""
+    return F.binary_cross_entropy(recon_x, x.roll(1, 0), reduction="sum") + kl_sum(mu, logvar)
+
+
 def one_class(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """Half of the cross-entropy: the term of the zeros is left out."""
     return -(x * recon_x.log()).sum() + kl_sum(mu, logvar)
@@ -109,6 +103,13 @@ class Column(Vae):
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
         return mu + torch.randn(len(mu), 1, dtype=mu.dtype) * torch.exp(0.5 * logvar)
+
+
+class Uniform(Vae):
+    """`rand_like` for `randn_like`."""
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return mu + torch.rand_like(mu) * torch.exp(0.5 * logvar)
 
 
 class Still(Vae):
@@ -253,6 +254,7 @@ MUTANTS = [
     _loss(of_itself, "dialect"),
     _loss(shuffled_target, "reconstruction_term"),
     _loss(one_class, "reconstruction_term"),
+    _loss(rolled, "reconstruction_term"),
     _model(Square, "kl_term"),
     _model(Square, "sample_law"),
     _model(CovarianceForFactor, "kl_term", loss="loss"),
@@ -260,6 +262,7 @@ MUTANTS = [
     _model(HalfTheProposal, "reconstruction_term", loss="negative_iwae_bound"),
     _model(Shared, "sample_law"),
     _model(Column, "sample_law"),
+    _model(Uniform, "sample_law"),
     _model(Still, "sample_law"),
     _model(Detached, "pathwise"),
     _model(Sampled, "pathwise"),
