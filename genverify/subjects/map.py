@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -94,8 +95,8 @@ class Map(Subject):
         depends_on: Claims that y_i depends on x_j, likewise: somewhere the derivative is not zero.
         residual_of: F with f(x) = x + F(x).
         identity_path: Claims y = c x + F(x), where F is constant once all parameters are zero; True is c = 1.
-        accuracy: Stated relative accuracy of `equals`, `matrix` and `residual_of`; 0 claims rounding error.
-        lipschitz: Not judged yet.
+        accuracy: Stated relative accuracy of `equals`, `matrix`, `residual_of`, `lipschitz`; 0 claims rounding error.
+        lipschitz: Claims |f(x) − f(y)| ≤ K |x − y| for all points, in the Euclidean norm, for this K; up to `accuracy`.
         prepared: How the checks call it; filled in by an adapter.
     """
 
@@ -132,13 +133,9 @@ class Map(Subject):
     accuracy: float = field(default=0.0, kw_only=True)
     lipschitz: Any = field(default=None, kw_only=True, repr=False)
     prepared: MapCalls | None = field(default=None, kw_only=True, repr=False, compare=False)
+    memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.lipschitz is not None:
-            raise UsageError(
-                given=f"lipschitz={self.lipschitz!r}", expected="a claim that genverify can judge",
-                do="certificates of Lipschitz constants are not there yet; leave it out",
-            )  # fmt: skip
         for name in ("event_shape", "context_shape"):
             object.__setattr__(self, name, shape(name, getattr(self, name)))
         for name in ("event_shapes", "refuses"):
@@ -233,6 +230,13 @@ def _check_numbers(subject: Map) -> None:
         raise UsageError(
             given=f"shift={subject.shift!r}", expected="two positive integers (of the input, of the output)",
             do="for example shift=(2, 1) for a convolution of stride 2",
+        )  # fmt: skip
+    claimed = subject.lipschitz
+    number = isinstance(claimed, (int, float)) and not isinstance(claimed, bool)
+    if claimed is not None and not (number and 0.0 <= claimed < math.inf):
+        raise UsageError(
+            given=f"lipschitz={claimed!r}", expected="a constant K ≥ 0 with |f(x) − f(y)| ≤ K |x − y|",
+            do="for example lipschitz=1.0",
         )  # fmt: skip
     if subject.margin is not None and subject.margin < 0:
         raise UsageError(

@@ -29,7 +29,7 @@ def outcome(subject: Map, check: str) -> gv.Outcome:
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
-        ({"lipschitz": 1.0}, "not there yet"),
+        ({"lipschitz": -1.0}, "a constant K ≥ 0"),
         ({"equivariant": "transl"}, "did you mean 'translation'?"),
         ({"equivariant": torch.relu}, "a pair of functions"),
         ({"invariant": (torch.relu, torch.relu)}, "a function g of a batch"),
@@ -150,7 +150,7 @@ def test_what_works_in_place_and_says_so_is_noted():
 
 
 @pytest.mark.parametrize(
-    ("words", "outcome"), [(["--affine", "true"], 0), (["--linear", "true"], 1), (["--lipschitz", "1"], 2)]
+    ("words", "outcome"), [(["--affine", "true"], 0), (["--linear", "true"], 1), (["--lipschitz", "one"], 2)]
 )
 def test_the_command_line_declares_a_map(tmp_path, monkeypatch, capfd, words, outcome):
     (tmp_path / "nets.py").write_text("from torch import nn\nlayer = nn.Conv1d(1, 2, 3, padding=1)\n")
