@@ -89,6 +89,46 @@ def test_the_characteristic_function_is_invariant_under_rotations():
         assert all(abs(float(one - values[0])) <= gamma(64, torch.float64) for one in values)
 
 
+@proves("initialization.haar_invariance")
+def test_three_rows_have_the_characteristic_function_of_the_sphere_and_of_the_trace():
+    """One entry is uniform on (−1, 1) (Archimedes), and the trace has that of the angle with density (1 − cos φ)/π."""
+    size = torch.linspace(0.1, 6.0, 7, dtype=torch.float64)
+    entry = torch.zeros(7, 9, dtype=torch.float64)
+    entry[:, 5] = size
+    found = oracle.haar_characteristic(entry, 3).real
+    assert float((found - torch.sin(size) / size).abs().max()) <= gamma(64, torch.float64)
+    trace = size[:, None] * torch.eye(3, dtype=torch.float64).reshape(1, 9)
+    angle = torch.pi * (torch.arange(200, dtype=torch.float64) + 0.5) / 200  # midpoints of a period: exact to rounding
+    wave = torch.cos(size[:, None] * (1.0 + 2.0 * torch.cos(angle))) * (1.0 - torch.cos(angle))
+    found = oracle.haar_characteristic(trace, 3).real
+    assert float((found - wave.mean(1)).abs().max()) <= gamma(256, torch.float64)
+
+
+@proves("initialization.haar_invariance")
+def test_so_has_the_one_of_three_rows_and_its_moments_are_those_of_the_group():
+    """Invariance under a rotation of three rows; and E q₁₁⁴ = 3/(n (n + 2)), E q₁₁² q₂₂² = (n + 1)/((n − 1) n (n + 2)).
+
+    The fourth moments from fourth differences of φ (Collins & Śniady 2006 for their values).
+    """
+    w = torch.tensor([[0.3, -1.1, 0.2], [0.7, 0.4, -0.5], [0.1, 0.9, 0.6]], dtype=torch.float64)
+    u = torch.tensor([[2.0, -2.0, 1.0], [1.0, 2.0, 2.0], [2.0, 1.0, -2.0]], dtype=torch.float64) / 3.0
+    values = [float(oracle.haar_characteristic(m.reshape(1, 9), 3).real) for m in (w, u @ w, w @ u, -w)]
+    assert max(values) - min(values) <= gamma(256, torch.float64)
+
+    def phi(a, b):
+        point = torch.zeros(1, 9, dtype=torch.float64)
+        point[0, 0], point[0, 4] = a, b
+        return float(oracle.haar_characteristic(point, 3).real)
+
+    step, n = 0.02, 3
+    fourth = (2 * phi(2 * step, 0) - 8 * phi(step, 0) + 6 * phi(0, 0)) / step**4
+    corners = 4 * phi(step, step) - 4 * phi(step, 0) - 4 * phi(0, step) + 4 * phi(0, 0)
+    # Differences are off by the sixth derivative, at most 1, times step²/6, and by rounding over step⁴.
+    allowed = step**2 / 6 + 32 * torch.finfo(torch.float64).eps / step**4
+    assert abs(fourth - 3 / (n * (n + 2))) <= allowed
+    assert abs(corners / step**4 - (n + 1) / ((n - 1) * n * (n + 2))) <= allowed
+
+
 @proves("initialization.uncorrected_qr")
 def test_lapacks_q_of_one_number_is_a_constant():
     """The counterexample: Q does not depend on the sign of the number, and Haar's does."""
@@ -105,7 +145,7 @@ def test_lapacks_q_of_one_number_is_a_constant():
 
 # ── Reference and verdict ────────────────────────────────────────────────────────────────────────────────────────────
 # `genverify.reference.layers.initialization`. A number that is a monotone function of one draw is compared with its law
-# at quantiles; two rows of an orthogonal matrix by the characteristic function.
+# at quantiles; up to three rows of an orthogonal matrix by the characteristic function.
 
 
 @proves("initialization.haar_invariance")

@@ -124,13 +124,13 @@ def _haar(*, shape: Sequence[int] | Tensor) -> JointLaw:
 
 
 _SQUARE = Domain(
-    name="1 or 2 rows", low=1, high=2, integral=True, simple=2.0,
+    name="1 to 3 rows", low=1, high=3, integral=True, simple=2.0,
     make=lambda raw, shape, dtype: (int(raw.reshape(-1)[0].round()),) * 2,
 )  # fmt: skip
 _COUNT = Domain(
-    name="1 or 2",
+    name="1 to 3",
     low=1,
-    high=2,
+    high=3,
     integral=True,
     simple=2.0,
     make=lambda raw, shape, dtype: int(raw.reshape(-1)[0].round()),
@@ -140,7 +140,7 @@ HAAR_ORTHOGONAL = names_law(
         specification=Specification(
             name="initialization.haar_orthogonal",
             statement="Q uniform on the orthogonal matrices: UQ and QV follow the law of Q for all orthogonal U and V; "
-            "judged for one row and for two",
+            "judged for one row, for two and for three",
             source="Mezzadri 2007, section 5",
             arguments=(
                 Argument(
