@@ -12,8 +12,8 @@ __all__ = [
 
 _VAE = "Kingma & Welling 2014, section 5"
 _SETTING = (
-    "scikit-learn's digits, 1437 to learn from and 360 held out; one hidden layer of 64 tanh units on either side; a "
-    "difference is one of means over the held-out pictures, by five of its standard errors at least"
+    "scikit-learn's digits, 1437 to learn from and 360 held out; one hidden layer of 64 tanh units on either side; "
+    "'exceeds' is said of means over the held-out pictures, and by five standard errors of the difference at least"
 )
 _BINARY = (_SETTING, "each pixel on or off; Bernoulli decoder")
 
@@ -50,7 +50,7 @@ LIKELIHOOD = claim(
 RECONSTRUCTION = claim(
     "vae.training.reconstruction", Status.SUPPORTED,
     statement="the reconstruction of a picture that was not seen is nearer to it than the mean picture of its own "
-    "class is: fewer than half as many pixels are wrong",
+    "class is: fewer than two thirds as many pixels are wrong",
     source=_VAE, assumptions=_BINARY,
 )  # fmt: skip
 
@@ -73,15 +73,15 @@ COLLAPSE_BETA = claim(
 COLLAPSE_STRONG = claim(
     "vae.collapse.strong_decoder", Status.SUPPORTED,
     statement="a decoder whose pixels also see the pixels before them uses its latents less, by more than 1.5 nats of "
-    "KL, with a higher ELBO",
+    "KL, and its ELBO is none the lower",
     source="Bowman et al. 2016, section 3.1", assumptions=_BINARY,
 )  # fmt: skip
 
 ANNEALING_STRONG = claim(
     "vae.annealing.strong_decoder", Status.SUPPORTED,
     statement="when the weight of the KL term rises from 0 to 1 over the first half of the training, the strong "
-    "decoder ends with more KL, by two nats, and a higher importance-weighted bound; its ELBO is the same to half a "
-    "nat",
+    "decoder ends with more KL, by two nats, and with an importance-weighted bound that exceeds the one without; "
+    "its ELBO is the same to half a nat",
     source="Bowman et al. 2016, section 3.1", assumptions=_BINARY,
 )  # fmt: skip
 
