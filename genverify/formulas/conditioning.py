@@ -107,7 +107,8 @@ LINEAR_POSTERIOR = formula(
             Layout(name="a batch of observations"),
             Layout(name="one observation", drop=("batch",)),
         ),
-        sizes={"batch": (2, 3, 1), "data": (3, 2, 4), "latent": (2, 1, 3)},
+        # Also fewer data than latents, where directions that are not seen keep the variance of the prior.
+        sizes={"batch": (2, 3, 1), "data": (3, 2, 1), "latent": (2, 3, 1)},
         operations=256,
         derivation="gaussian.linear_posterior.push_through",
     )

@@ -107,7 +107,7 @@ def cross_term_once_over(x, y, sigma=1.0):
 
 @mutant(MMD)
 def matched_pairs_only(x, y, sigma=1.0):
-    """k(x_i, y_i) alone, of samples cut to one length: the linear-time estimate, called quadratic."""
+    """k(x_i, y_i) alone, of samples cut to one length, beside quadratic sums (asked of Xlearn, issue 29)."""
     n = min(len(x), len(y))
     paired = torch.exp(-((x[:n] - y[:n]) ** 2).sum(1) / (2 * sigma**2))
     return gram(x, x, sigma).mean() + gram(y, y, sigma).mean() - 2 * paired.mean()
@@ -159,9 +159,20 @@ def prior_forgotten(x, W, b, sigma2):
 
 @mutant(POSTERIOR)
 def inner_matrix_as_covariance(x, W, b, sigma2):
-    """M⁻¹ of probabilistic PCA, M = WᵀW + σ²I, returned for the covariance σ²M⁻¹."""
+    """M⁻¹ of probabilistic PCA, M = WᵀW + σ²I, for the covariance σ²M⁻¹: not scaled by the noise (mr.ash, issue 3)."""
     inner = torch.linalg.inv(W.T @ W + sigma2 * torch.eye(W.shape[1], dtype=W.dtype))
     return (x - b) @ W @ inner, inner
+
+
+@mutant(POSTERIOR, "value")
+def by_the_reduced_svd(x, W, b, sigma2):
+    """With fewer data than latents the directions that are not seen keep the prior's variance; a reduced SVD has none.
+
+    Met in scikit-learn's BayesianRidge, issue 31093: right until there are more features than samples.
+    """
+    _, values, vectors = torch.linalg.svd(W, full_matrices=False)
+    covariance = vectors.T @ torch.diag(1 / (1 + values**2 / sigma2)) @ vectors
+    return (x - b) @ W @ covariance / sigma2, covariance
 
 
 @mutant(POSTERIOR)
