@@ -53,7 +53,7 @@ def map_calls(subject: Map) -> Map:
         module=module if copied else None,
         notes=(*(n for n in carrier.notes if not (subject.training and "evaluation mode" in n)), *notes),
     )  # fmt: skip
-    return replace(subject, prepared=calls)
+    return replace(subject, prepared=calls, memory={})
 
 
 def _mode(subject: Map, moved: Moved) -> Moved:

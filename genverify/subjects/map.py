@@ -131,7 +131,7 @@ class Map(Subject):
     residual_of: Callable[..., Any] | None = field(default=None, kw_only=True)
     identity_path: bool | float = field(default=False, kw_only=True)
     accuracy: float = field(default=0.0, kw_only=True)
-    lipschitz: Any = field(default=None, kw_only=True, repr=False)
+    lipschitz: float | None = field(default=None, kw_only=True)
     prepared: MapCalls | None = field(default=None, kw_only=True, repr=False, compare=False)
     memory: dict[str, Any] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
 
