@@ -35,8 +35,9 @@ WIDE = torch.float64
 
 
 def passes(f: object, like: str) -> bool:
-    """Whether every check that applies says PASS."""
-    outcomes = {v.outcome for v in gv.verify(gv.Formula(f, like=like), budget="quick")}
+    """Whether its values and gradients say PASS; the other checks run where all references are verified."""
+    report = gv.verify(gv.Formula(f, like=like), checks=["formula.dialect", "formula.gradient"], budget="quick")
+    outcomes = {v.outcome for v in report}
     return gv.Outcome.PASS in outcomes <= {gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE}
 
 
