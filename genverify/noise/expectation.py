@@ -24,8 +24,8 @@ class Expectation:
     """Moments of a program over its draws, with how well they are known.
 
     `mean`, `variance`, `error` and `variance_error` have the structure of the program's output, in float64. What
-    `error` means depends on the method: rounding alone for "deterministic" and "enumeration"; for quadrature and sparse
-    grids, the change when nodes were added, which estimates the error and does not bound it; for "qmc", the half
+    `error` means depends on the method: rounding alone for "deterministic" and "enumeration"; for quadrature, panels and
+    sparse grids, the change when nodes were added, which estimates the error and does not bound it; for "qmc", the half
     width of an interval of level `confidence` for each element separately (infinite for an element that never varied
     on the points: that proves nothing). `converged` says that the error is within
     the resolution asked for (rtol times the root mean square of the element). Where it is not, `reason` says why.
@@ -74,8 +74,13 @@ def expectation(
 
     Discrete draws are enumerated with the weights of their own parameters, path by path; continuous draws are fed Gauss
     nodes as `mean + std * node`, so pathwise derivatives are what they would be on a real draw. Convergence is
-    measured by adding nodes (the levels of `nodes`). Where that fails, scrambled Sobol points give an interval of level
-    `confidence` for each element; it rests on the means of 16 replicates being about normal.
+    measured by adding nodes (the levels of `nodes`); several coordinates are taken on a sparse grid, and one or two on
+    panels that close in on kinks and jumps. Where that fails, scrambled Sobol points give an interval of level
+    `confidence` for each element; it rests on the means of 16 replicates being about normal. Outcomes of a Poisson or a
+    geometric draw are enumerated as far as their probability exceeds rounding.
+
+    Many evaluations are made in one call where `torch.func.vmap` takes the program and agrees with single evaluations
+    on a few rows; 256 rows (64 of Sobol points) then count as one evaluation. `evaluations` counts every row.
 
     `f` takes nothing, and returns a real tensor or a tuple, list or dict of them; it is called up to `max_evaluations`
     times, and may call `backward`. Torch's generators stay where they were, also when `f` raises.

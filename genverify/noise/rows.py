@@ -114,25 +114,10 @@ def _categorical(request: Request, feeder: _Feeder, count: int) -> Tensor:
     return feeder.choose(_weights(request, feeder).repeat_interleave(request.shape[-1], 1))
 
 
-def _ordered_subset(request: Request, feeder: _Feeder, count: int) -> Tensor:
-    left = _weights(request, feeder)
-    chosen: list[list[Tensor]] = []
-    for row in range(left.shape[1]):
-        here, found = left[:, row], []
-        for _ in range(request.shape[-1]):
-            total = here.sum(-1, keepdim=True)
-            # Where an impossible outcome was chosen the row has no weight any more: what follows does not count.
-            found.append(feeder.choose((here / total.clamp_min(torch.finfo(torch.float64).tiny)).unsqueeze(1))[:, 0])
-            here = here.scatter(-1, found[-1].unsqueeze(-1), 0.0)
-        chosen.append(found)
-    return torch.stack([torch.stack(found, -1) for found in chosen], 1)
-
-
 _LAWS: Mapping[str, Callable[[Request, _Feeder, int], Tensor]] = {
     "bernoulli": _bernoulli,
     "integers": _integers,
     "categorical": _categorical,
-    "ordered subset": _ordered_subset,
 }
 
 
