@@ -138,7 +138,7 @@ def _penalty(name: str, statement: str, source: str, sides: tuple[Option, ...], 
             output="batch",
             dialects=(*_OVER, _TIMES_TEN, _SHARES, Axis(name="penalty", options=(Option(name=""), *sides, *_SLIPS))),
             layouts=_layouts("real", "fake"), sizes=_SIZES, operations=128, kinks=one_sided,
-            derivation="penalty.interpolates_are_not_enough",
+            derivation="penalty.linear_critic",
         )
     )  # fmt: skip
 
@@ -182,7 +182,7 @@ def _on_samples(name: str, samples: Argument, statement: str, source: str) -> Sp
                 )),
             ),
             layouts=_layouts(samples.name), sizes=_SIZES, operations=128,
-            derivation="penalty.interpolates_are_not_enough",
+            derivation="penalty.linear_critic",
         )
     )  # fmt: skip
 
