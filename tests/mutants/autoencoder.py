@@ -62,12 +62,6 @@ class TiedOnceOnly(nn.Module):
 
 
 @mutant("tied_linear")
-def pseudo_inverse(x, weight):
-    """W⁺ W x: the projection that tied weights only learn."""
-    return x @ weight.t() @ torch.linalg.pinv(weight).t()
-
-
-@mutant("tied_linear")
 def bias_in_the_wrong_place(x, weight, bias, bias_out):
     """The decoder's bias is added before the decoder, too."""
     hidden = F.linear(x + bias_out, weight, bias)
@@ -87,12 +81,6 @@ class Tied(nn.Module):
         return F.linear(torch.sigmoid(self.encoder(x)), self.encoder.weight.t(), self.decoder_bias)
 
 
-@twin("tied_linear")
-def by_the_gram_matrix(x, W):
-    """x (WᵀW), in one product."""
-    return x @ (W.t() @ W)
-
-
 # ── Denoising ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -101,12 +89,6 @@ def against_the_noisy(model, x, sigma):
     """The target is what went in: the identity is best."""
     noisy = x + sigma * torch.randn_like(x)
     return F.mse_loss(model(noisy), noisy)
-
-
-@mutant("denoising_loss")
-def sigma_as_variance(model, x, sigma):
-    """The noise is scaled by √σ."""
-    return F.mse_loss(model(x + sigma**0.5 * torch.randn_like(x)), x)
 
 
 @mutant("denoising_loss_of_corrupted")
@@ -208,14 +190,6 @@ def rows_of_the_matrix(X, k):
     return centred @ torch.svd(centred).V[:k].t()
 
 
-@mutant("pca")
-def without_the_mean(X, k):
-    """Reconstructs centred data, and compares them with the data. Met in SauersML/gam issue 1198."""
-    centred = X - X.mean(0)
-    v = torch.linalg.svd(centred, full_matrices=False).Vh[:k]
-    return centred @ v.T @ v
-
-
 @twin("pca")
 def signs_flipped(X, k):
     """Signs so that the largest entry of each direction is positive, as scikit-learn has them."""
@@ -223,21 +197,6 @@ def signs_flipped(X, k):
     u, s, vh = torch.linalg.svd(centred, full_matrices=False)
     most = vh.gather(1, vh.abs().argmax(1, keepdim=True))
     return (u * s * torch.sign(most).T)[:, :k]
-
-
-@twin("pca")
-def by_power_iteration(data, n_components):
-    """Deflation: one direction after the other, as columns."""
-    cov = torch.cov(data.T)
-    found = []
-    for _ in range(n_components):
-        v = torch.ones(len(cov), dtype=cov.dtype) + torch.arange(len(cov), dtype=cov.dtype) / 7
-        for _ in range(80):
-            v = cov @ v
-            v = v / v.norm()
-        found.append(v)
-        cov = cov - (v @ cov @ v) * torch.outer(v, v)
-    return torch.stack(found, 1)
 
 
 @twin("pca")

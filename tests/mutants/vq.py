@@ -53,18 +53,6 @@ def missing_the_two(z, codebook):
     return (z.square().sum(-1, keepdim=True) + codebook.square().sum(-1) - z @ codebook.T).argmin(-1)
 
 
-@mutant("nearest_code", "value")
-def by_cosine(z, codebook):
-    """Normalised first: another metric."""
-    return (F.normalize(z, dim=-1) @ F.normalize(codebook, dim=-1).T).argmax(-1)
-
-
-@mutant("nearest_code", "value")
-def one_too_high(z, codebook):
-    """Counts codes from one."""
-    return torch.cdist(z, codebook).argmin(-1) + 1
-
-
 @mutant("nearest_code", "value", layout="images [batch, dim, height, width]")
 def viewed_as_rows(z, codebook):
     """Images [batch, dim, h, w] are viewed as rows, without a permutation. Met in ports from channels-last."""
@@ -137,12 +125,6 @@ def also_to_the_code(z, quantized):
     return quantized + (z - z.detach())
 
 
-@mutant("straight_through", "dialect")
-def detached_the_wrong_part(z, quantized):
-    """sg(z) + (z − e): the sign."""
-    return z.detach() + (z - quantized)
-
-
 class _Copy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z, quantized):
@@ -157,14 +139,6 @@ class _Copy(torch.autograd.Function):
 def by_hand(z_e, z_q):
     """A backward of its own."""
     return _Copy.apply(z_e, z_q)
-
-
-@twin("straight_through")
-def under_no_grad(inputs, quantized):
-    """The difference taken without a graph."""
-    with torch.no_grad():
-        delta = quantized - inputs
-    return inputs + delta
 
 
 @twin("straight_through", output=lambda found: found[1])
@@ -201,31 +175,10 @@ def commitment_forgotten(z, z_q):
     return F.mse_loss(z_q, z.detach())
 
 
-@mutant("loss", layout="vectors [batch, dim]")
-def not_squared(z, z_q, beta=0.25):
-    """Norms where squares belong."""
-    return (z.detach() - z_q).norm(dim=-1).mean() + beta * (z - z_q.detach()).norm(dim=-1).mean()
-
-
 @mutant("loss", "gradient")
 def stopped_twice(z, z_q, beta=0.25):
     """Both terms move the vector; the code stays for ever."""
     return F.mse_loss(z, z_q.detach()) + beta * F.mse_loss(z, z_q.detach())
-
-
-@mutant("loss", "gradient", output=lambda found: found[0])
-class AfterStraightThrough(nn.Module):
-    """The loss of the straight-through output. Met in showlab/Olaf-World issue 8, andylolu2/jax-vqvae-gpt issue 2."""
-
-    def __init__(self, num_embeddings: int, embedding_dim: int, commitment_cost: float) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(num_embeddings, embedding_dim)
-        self.beta = commitment_cost
-
-    def forward(self, x):
-        q = self.embedding(torch.cdist(x, self.embedding.weight).argmin(-1))
-        q = x + (q - x).detach()
-        return F.mse_loss(q, x.detach()) + self.beta * F.mse_loss(q.detach(), x), q
 
 
 @twin("loss")
@@ -275,12 +228,6 @@ def legacy_as_declared(z, z_q, beta=0.25):
 def pulls_both(x, quantize, commitment_weight=1.0):
     """No stop-gradient: the codes follow, twice where they are running means."""
     return commitment_weight * F.mse_loss(quantize, x)
-
-
-@twin("commitment_loss")
-def hard_coded(inputs, quantized):
-    """β = 0.25, written down."""
-    return 0.25 * F.mse_loss(quantized.detach(), inputs)
 
 
 @twin("codebook_loss")

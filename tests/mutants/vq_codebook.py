@@ -94,12 +94,6 @@ def forgets_the_old(z, onehot, cluster_size, embed_avg, decay):
     return ((1 - decay) * embed_avg + decay * onehot.t() @ z) / size.unsqueeze(1)
 
 
-@mutant("ema_codebook")
-def over_the_old_counts(z, onehot, cluster_size, embed_avg, decay):
-    """Divided by the counts before the step."""
-    return (decay * embed_avg + (1 - decay) * onehot.t() @ z) / cluster_size.unsqueeze(1)
-
-
 @twin("ema_codebook", output=lambda found: found[2])
 def in_place_on_buffers(flat_input, encoding_indices, ema_count, ema_weight, gamma):
     """index_add_, with everything given back."""
