@@ -78,9 +78,8 @@ def gradient(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
             continue
         examined += 1
         observed, allowed, narrow = found
-        if (
-            allowed < observed <= narrow
-        ):  # narrowness is reported, not accused: torch's own compiler may differentiate so
+        # Narrowness is reported, not accused: torch's own compiler may differentiate in float32.
+        if allowed < observed <= narrow:
             evidence["notes"], found = (*subject.calls.notes, _NARROW), (observed, narrow, narrow)
         elif observed > allowed:
             subject.memory["integrated"] = _integrated(line, tape, run, evidence)
