@@ -111,7 +111,7 @@ def _values(
 def _canonical(values: Mapping[str, Any], forms: Mapping[str, Bound]) -> dict[str, Any]:
     """The oracle's arguments from the subject's."""
     keywords: dict[str, Any] = {}
-    entries: dict[str, dict[str, torch.Tensor]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         whole, _, entry = name.partition("[")
         value = forms[whole].form.canonical(value) if whole in forms and value is not None else value
