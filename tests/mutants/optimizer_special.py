@@ -102,6 +102,12 @@ class MuonCubic(Orthogonal):
     coefficients = (1.5, -0.5, 0.0)
 
 
+class MuonSlightlyOff(Orthogonal):
+    """Coefficients of another tuning of the iteration: 3.44 became 3.0."""
+
+    coefficients = (3.0, -3.2, 1.2)
+
+
 class MuonInverseFactor(Orthogonal):
     """The rate grows with columns/rows, not rows/columns. Met where weights are stored transposed."""
 
@@ -164,6 +170,7 @@ MUTANTS = [
     _kill(LazyAdamDecaysAll, "sparse_adam"),
     _kill(MuonNotOrthogonal, "muon"),
     _kill(MuonCubic, "muon"),
+    _kill(MuonSlightlyOff, "muon"),
     _kill(MuonInverseFactor, "muon"),
     _kill(MuonLooksBack, "muon"),
     _kill(LbfgsCreeps, "lbfgs", "optimizer.line_search", **_SEARCH),
