@@ -25,8 +25,8 @@ class Expectation:
 
     `mean`, `variance`, `error` and `variance_error` have the structure of the program's output, in float64. What
     `error` means depends on the method: rounding alone for "deterministic" and "enumeration"; for quadrature (panels
-    too) and sparse grids, the change when nodes were added, which estimates it and does not bound it; for "qmc", the
-    half width of an interval of level `confidence` for each element separately (infinite for an element that never varied
+    too) and sparse grids, the change when nodes were added, which estimates it and does not bound it; for "qmc",
+    the half width of an interval of level `confidence` for each element separately (infinite where nothing varied
     on the points: that proves nothing). `converged` says that the error is within
     the resolution asked for (rtol times the root mean square of the element). Where it is not, `reason` says why.
     """
