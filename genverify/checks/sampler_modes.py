@@ -127,6 +127,10 @@ def ends(subject: Sampler, case: Case, run: Run) -> Judgement:
             except SubjectRaised as raised:
                 refused.append(f"{bound.parameter}={raw:g} is refused: {raised}")
                 continue
+            if not bool(torch.isfinite(drawn.output.detach()).all()):
+                # Where 1/(1 − p) is infinite most code has no guard, and nobody goes there: said, and not accused.
+                refused.append(f"{bound.parameter}={raw:g} gives no numbers: 1/(1 − p) is infinite there")
+                continue
             law = law_of_raw(subject, here, raw_parameters(subject, here))
             assert law.mean is not None
             words = f"at {bound.parameter} = {raw:g} every number is " + ("kept" if end == 0 else "dropped")
@@ -158,10 +162,8 @@ def _at_end(drawn: Drawn, mean: Tensor, words: str, subject: Sampler, case: Case
     }  # fmt: skip
     if bool((gap <= allowed).all()):
         return passed(**evidence)
-    shown, why = float(output[worst]), ""
-    if not math.isfinite(shown):
-        why = ": 1/(1 − p) is infinite there, and times a mask of zeros no number"
-    message = f"{words}, so that {float(mean[worst]) + 0.0:.4g} is expected, and {shown:.4g} is returned{why}"
+    shown = float(output[worst])
+    message = f"{words}, so that {float(mean[worst]) + 0.0:.4g} is expected, and {shown:.4g} is returned"
     return failed(**evidence, message=message, witness=witness(subject, case))
 
 

@@ -154,12 +154,13 @@ MUTANTS = [
            killed_by="sampler.evaluation"),
     Mutant(name=f"{B}: Reversed", make=lambda: Sampler(Reversed(), law=B, at={"p": 0.25}),
            killed_by="sampler.evaluation"),
-    _mutant(ScaledTwice(), "evaluation"), _mutant(unguarded, "ends"), _mutant(strictly_below, "ends"),
+    _mutant(ScaledTwice(), "evaluation"), _mutant(strictly_below, "ends"),
     _mutant(drawn_again, "gradient"), _mutant(new_mask, "gradient"), _mutant(unscaled_backward, "gradient"),
     _mutant(by_numbers, "law", C), _mutant(by_rows, "law", C),
 ]  # fmt: skip
 TWINS = [
-    _twin("thresholds", thresholds, B), _twin("half_open", half_open, B), _twin("recomputed", recomputed, B),
+    _twin("thresholds", thresholds, B), _twin("half_open", half_open, B), _twin("unguarded", unguarded, B),
+    _twin("recomputed", recomputed, B),
     _twin("the class", nn.Dropout, B), _twin("made for evaluation", nn.Dropout(0.75).eval(), B),
     _twin("nested", nn.Sequential(nn.Identity(), nn.Sequential(nn.Dropout(0.25))), B),
     _twin("in place", nn.Dropout(0.25, inplace=True), B, writes_input=True),
