@@ -73,13 +73,13 @@ class Evaluator:
         self.axes = tuple(probe.axes)
         self.why_not = ""
         self._fresh: bool | None = None  # as `rows.evaluate` takes it; None: not in rows
-        self._checked = False
+        self.checked = False
 
     @property
     def in_rows(self) -> bool:
         """Whether many rows may be evaluated at once; seen on a few, the first time it is asked."""
-        if not self._checked:
-            self._checked = True
+        if not self.checked:
+            self.checked = True
             self._check()
         return self._fresh is not None
 

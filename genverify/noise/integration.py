@@ -115,7 +115,10 @@ class Search:
     def _rounding(self, moments: Moments) -> Tensor:
         """What the last operation of an evaluation and the summation lose, on the scale of each element."""
         double = torch.finfo(torch.float64).eps
-        return (self.integrand.eps + double * math.log2(moments.count + 1)) * moments.size()
+        steps = math.log2(moments.count + 1)
+        if self.evaluator is not None and self.evaluator.checked:  # products of weights, and sums within a table
+            steps += 2 * len(self.rows.axes) + min(moments.count, self.rows.size)
+        return (self.integrand.eps + double * steps) * moments.size()
 
     def _exact(self, moments: Moments, method: str) -> Result:
         rounding = self._rounding(moments)
@@ -182,7 +185,6 @@ class Search:
         rounding = self._rounding(moments)
         error = (moments.mean() - shorter.mean()).abs() + rounding
         spread = (moments.variance() - shorter.variance()).abs() + rounding * moments.size()
-        # The error is judged on the scale of the root mean square, which must exist for that.
         exists = bool((spread <= moments.size().square() * self.rtol**0.5).all())
         if not exists or not self.settled(moments, error)[0]:
             self.note("outcomes of a probability that rounding would drop still matter")
@@ -196,7 +198,6 @@ class Search:
         if any(base != "normal" for base in probe.bases) or not probe.bases:
             families.append(double_exponential)
         mixed = "enumeration and " if probe.discrete_paths > 1 else ""
-        # From four coordinates on a sparse grid reaches further; it is asked first where its points are cheap.
         first = dimensions in _SPARSE and dimensions > _SPARSE.start and self.rows.worth(math.inf)
         if first and (found := self._sparse(probe, mixed)) is not None:
             return found
@@ -258,7 +259,6 @@ class Search:
     def _tensor_levels(self, family: Family, probe: Probe, dimensions: int) -> Iterator[Level]:
         for nodes in self.ladder:
             cost = probe.discrete_paths * nodes**dimensions
-            # With three dimensions or more a sparse grid does better than the last level of a product.
             share = 1 - 1 / _RESERVE if dimensions < _SPARSE.start else (1 - 1 / _RESERVE) / 2
             if self.rows.worth(cost) and cost <= self.rows.left(share):
                 yield product_moments(self.rows, self.shift, family, nodes), {}
@@ -328,7 +328,7 @@ class Search:
         if witness is None:
             return False
         apart = (witness.moments.mean() - result.moments.mean()).abs()
-        # By Markov's inequality a mean of squares is so many times too large with less than that probability.
+        # By Markov's inequality a mean of squares is seldom so much too large.
         claimed = torch.maximum(result.moments.size(), self._allowed(result.moments.size()))
         larger = witness.moments.size().square() > claimed.square() / _SURE
         agrees = bool((apart <= witness.error + result.error).all()) and not bool(larger.any())
