@@ -85,7 +85,7 @@ def test_a_bound_is_declared_as_one():
         ({"decoder_variance": 1.0}, averaged, "FAIL"),
         ({"beta": 1.0}, averaged, "PASS"),  # some variance it has at β = 1
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_is_claimed_of_the_weights_is_held_against_them(declared, loss, outcome):
     assert judged("dialect", loss, **declared).outcome == outcome
