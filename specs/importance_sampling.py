@@ -16,11 +16,15 @@ from math import comb
 
 import pytest
 import sympy
+import torch
 
 import genverify as gv
 from genverify.claims import proves
-from genverify.formulas import importance
+from genverify.formulas import importance, stochastic_claims
+from genverify.noise import expectation
+from genverify.reference.estimators import importance_sampling as estimator
 from genverify.reference.likelihood import importance as reference
+from genverify.subjects.estimator import GradientEstimator
 
 
 def passes(name: str) -> bool:
@@ -45,6 +49,55 @@ def test_the_weights_make_up_for_the_proposal(name):
     estimate = q * (p / q) * f1 + (1 - q) * ((1 - p) / (1 - q)) * f2
     assert sympy.simplify(estimate - (p * f1 + (1 - p) * f2)) == 0
     assert passes(name)
+
+
+@proves("importance.mean.unbiased")
+def test_an_estimator_of_the_mean_under_another_law_passes():
+    """Every outcome of its draws is counted; with the weights upside down, or normalised, it fails."""
+
+    def upside_down(f, p, q, n):
+        x = q.sample((n,))
+        return (f(x) * (q.log_prob(x) - p.log_prob(x)).exp()).mean()
+
+    def normalised(f, log_w, x):
+        return (torch.softmax(log_w, 0) * f(x)).sum()
+
+    for f, outcome in (
+        (estimator.mean, gv.Outcome.PASS), (upside_down, gv.Outcome.FAIL), (normalised, gv.Outcome.FAIL),
+    ):  # fmt: skip
+        subject = GradientEstimator(f, like="target.mean_under_target")
+        (found,) = gv.verify(subject, checks=["gradient_estimator.bias"], budget="quick")
+        assert found.outcome is outcome, str(found)
+
+
+# ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# n times its variance is E_q[(fp/q)²] − (E_p f)², which is at least (E_p|f|)² − (E_p f)²; equal for q ∝ |f|p.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Σ p²f²/q − (Σ p|f|)² = Σ q (p|f|/q − Σ p|f|)² ≥ 0, by Σ q = 1. For a positive f the best proposal leaves no variance
+# at all; p itself leaves Var_p f.
+
+
+@proves("importance.mean.variance")
+def test_the_best_proposal_is_not_the_target():
+    """The sum of squares for all symbols; the reference's variance by enumeration for p, the best q, another."""
+    equation = stochastic_claims.IMPORTANCE_VARIANCE.equation()
+    assert sympy.simplify(equation.lhs - equation.rhs) == 0
+    p, f = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64), torch.tensor([1.0, 3.0, 0.5], dtype=torch.float64)
+    found = []
+    for q in (p, p * f / (p @ f), torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64)):
+
+        def once(q=q):
+            return estimator.mean(
+                lambda k: f[k], lambda k: p[k].log(), lambda k: q[k].log(), torch.multinomial(q, 2, replacement=True)
+            )
+
+        made = expectation(once)
+        exact = float(((p * f).square() / q).sum() - (p @ f).square()) / 2
+        assert abs(float(made.variance) - exact) <= float(made.variance_error)
+        found.append(exact)
+    assert found[1] < found[0] < found[2]
+    assert abs(found[1]) <= 8 * torch.finfo(torch.float64).eps
 
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
