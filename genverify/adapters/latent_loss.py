@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genverify.adapters.latent_roles import RESULTS, role_of, spelt
-from genverify.errors import UsageError
+from genverify.errors import GenverifyError, UsageError
 from genverify.subjects.latent_observation import tensors_of, watched
 from genverify.subjects.latent_variable_model import LatentVariableModel, Site
 
@@ -21,6 +21,8 @@ __all__ = ["call_model", "loss_of", "one_number"]
 _FROM_MODEL = ("reconstruction", "mean", "spread", "latent", "result", "spread of x")
 _TARGETS = ("target", "targets", "original", "y_true", "ground_truth", "true_x", "x_true", "real", "orig", "x")
 Data = tuple[Tensor, Tensor | None]
+# So many rows are no pair of x and labels.
+_TELLING = 3
 
 
 def parameters_of(f: Any) -> list[inspect.Parameter]:  # noqa: ANN401 - any callable
@@ -72,9 +74,26 @@ def loss_of(
     accepted = {p.name for p in parameters}
     any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
-    paired = _pairs(target, subject)
+    pairs = _unpacks(target)
 
     def loss(x: Tensor, condition: Tensor | None) -> Tensor:
+        # What the source says is tried first; what runs on three rows, which no pair can be, is kept.
+        if len(pairs) == 1 or len(x) < _TELLING:
+            return called(x, condition, pairs[0])
+        try:
+            found = called(x, condition, pairs[0])
+        except GenverifyError:
+            raise
+        except Exception as first:  # a stranger's code
+            try:
+                found = called(x, condition, pairs[1])
+            except Exception:
+                raise first from None
+            pairs.reverse()
+        del pairs[1]
+        return found
+
+    def called(x: Tensor, condition: Tensor | None, pair: bool) -> Tensor:
         named = {name: value for name, value in subject.fixed.items() if name in accepted or any_name}
         from_model = takes_results or any(role in _FROM_MODEL for role in roles.values())
         returned: Any = None
@@ -83,7 +102,7 @@ def loss_of(
             if not order:
                 order.append(_meanings(subject, model, sites, (x, condition)))
         known: dict[str, Any] = {
-            "x": paired(x, condition),
+            "x": (x, torch.zeros(len(x), dtype=torch.int64) if condition is None else condition) if pair else x,
             "condition": condition,
             "model": model,
             "index": 0,
@@ -107,20 +126,18 @@ def loss_of(
     return loss
 
 
-def _pairs(target: Callable[..., Any], subject: LatentVariableModel) -> Callable[[Tensor, Tensor | None], Any]:
-    """(x, condition) → what a training step takes for its batch: x, or a pair with labels where it unpacks one."""
+def _unpacks(target: Callable[..., Any]) -> list[bool]:
+    """Whether a training step takes x and labels for its batch, the likelier first; False alone where it has none."""
     name = next((p.name for p in parameters_of(target) if spelt(p.name) == "batch"), None)
-    text = ""
-    if name is not None:
-        owner = getattr(target, "__self__", None)
-        try:
-            text = inspect.getsource(target if owner is None else type(owner))
-        except (OSError, TypeError):
-            text = ""
+    if name is None:
+        return [False]
+    owner = getattr(target, "__self__", None)
+    try:
+        text = inspect.getsource(target if owner is None else type(owner))
+    except (OSError, TypeError):
+        text = ""
     unpacks = re.search(rf",[^=\n]*=\s*{name}\s*(#.*|;.*)?$|\b{name}\[[01]\]", text, re.MULTILINE) is not None
-    if name is None or not unpacks:
-        return lambda x, condition: x
-    return lambda x, condition: (x, torch.zeros(len(x), dtype=torch.int64) if condition is None else condition)
+    return [unpacks, not unpacks]
 
 
 def _value(p: inspect.Parameter, role: str, known: Mapping[str, Any], subject: LatentVariableModel, label: str) -> Any:  # noqa: ANN401
@@ -128,7 +145,7 @@ def _value(p: inspect.Parameter, role: str, known: Mapping[str, Any], subject: L
         return known[role]
     raise UsageError(
         given=f"{label}, whose argument {p.name!r} is the {role}", expected="that the model returns it",
-        do="wrap it: loss=lambda model, x: …",
+        do="wrap it: loss=lambda model, x: …; or say loss='forward' where the model returns its loss",
     )  # fmt: skip
 
 
@@ -192,7 +209,7 @@ def _meanings(subject: LatentVariableModel, model: nn.Module, sites: Sequence[Si
     found: list[str] = []
     for part in _listed(returned):
         role = ""
-        if isinstance(part, Tensor):
+        if isinstance(part, Tensor) and part.ndim:
             if _same(part, x):
                 role = "x"
             elif any(_same(part, one) for one in decoded) or part.numel() == x.numel():

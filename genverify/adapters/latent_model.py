@@ -122,7 +122,7 @@ def _tried(
     """Whether the loss draws noise, and the first kind of data that it takes without an exception."""
     problem: Exception | None = None
     for data in (subject.data,) if subject.data is not None else DATA:
-        x, condition = sample_events(subject, data, 2, dtype), sample_condition(subject, 2, dtype)
+        x, condition = sample_events(subject, data, 3, dtype), sample_condition(subject, 3, dtype)
         state = torch.get_rng_state()
         mode(active)
         try:
@@ -138,6 +138,13 @@ def _tried(
             torch.set_rng_state(state)
         if found.dtype != dtype:
             raise TypeError(f"the loss is {found.dtype} where the model is {dtype}")
+        foreign = recorder.tape.uncontrolled
+        if foreign and not recorder.tape.draws:
+            raise UsageError(
+                given=f"{subject.label}, whose noise is none of torch's ({'; '.join(foreign)})",
+                expected="draws that can be fed: torch.randn, torch.randn_like, Normal.rsample, …",
+                do="draw with torch where the model draws z",
+            )  # fmt: skip
         return bool(recorder.tape.draws), data
     assert problem is not None
     if _runs(subject, model, sample_events(subject, "unit", 2, dtype), sample_condition(subject, 2, dtype)):

@@ -7,16 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from genverify.checks.latent_variable_model_draws import importance_weighted, kl_at_draw
 from genverify.checks.latent_variable_model_fit import Fit, fit
 from genverify.checks.latent_variable_model_look import Look, look, outputs
 from genverify.checks.latent_variable_model_stated import stated_pairs
-from genverify.checks.latent_variable_model_terms import (
-    Term,
-    importance_weighted,
-    kl_at_draw,
-    kl_of_law,
-    reconstructions,
-)
+from genverify.checks.latent_variable_model_terms import Term, kl_of_law, reconstructions
 from genverify.errors import SubjectRaised
 from genverify.subjects.latent_events import sample_condition, sample_events
 from genverify.subjects.latent_observation import tensors_of

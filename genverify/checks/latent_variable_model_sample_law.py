@@ -34,7 +34,7 @@ def sample_law(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     """The joint law of all z of a batch, found by feeding the draws."""
     seen = look(subject, *rows_of_case(subject, case))
     evidence = {"rung": Rung.EXACT, "notes": subject.calls.notes}
-    wrong = _without_noise(seen) or _uniform(seen)
+    wrong = _without_noise(seen) or _uniform(seen) or _seeded(subject, seen) or _not_decoded(seen)
     if wrong:
         return failed(**evidence, examined=1, message=wrong)
     if seen.law is None:
@@ -88,6 +88,33 @@ def _uniform(seen: Look) -> str:
                         f"z = μ + σ u with u uniform on (0, 1), where {stated.where} states {reading}: rand for randn"
                     )
     return ""
+
+
+def _seeded(subject: LatentVariableModel, seen: Look) -> str:
+    """The same noise in every call: a generator that is seeded where it draws."""
+    state = torch.get_rng_state()
+    drawn = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        tape = observe(subject.calls, seen.x, seen.condition).tape
+        drawn.append([d.value for d in tape.draws if d.law == "normal" and d.value.numel()])
+    torch.set_rng_state(state)
+    first, second = drawn
+    if not first or len(first) != len(second) or not all(torch.equal(a, b) for a, b in zip(*drawn, strict=True)):
+        return ""
+    return "the noise is the same in every call, whatever the random state: it is seeded where it is drawn"
+
+
+def _not_decoded(seen: Look) -> str:
+    """What was drawn moves, and nothing that the decoder is given does: it is called with the mean."""
+    first, last = seen.runs[0], seen.runs[-1]
+    if seen.source is None or seen.source.role != "latent" or not outputs(first):
+        return ""
+    calls = [[e for e in run.events if e.site.role == "decoder"] for run in (first, last)]
+    given = [[t for e in of_run for t in tensors_of(list(e.inputs))] for of_run in calls]
+    if not given[0] or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*given, strict=False)):
+        return ""
+    return f"{seen.source.name} draws z, and what the decoder is given does not move with it: is that the mean?"
 
 
 def _still(seen: Look) -> str:

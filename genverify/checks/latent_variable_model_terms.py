@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genverify.checks.latent_variable_model_look import Law, Look, latents, outputs
+from genverify.checks.latent_variable_model_look import Law, Look, outputs
 from genverify.numerics.rounding import unit_roundoff
 from genverify.subjects.calling import subject_code
 from genverify.subjects.latent_observation import Observation, tensors_of
@@ -24,12 +25,16 @@ from genverify.subjects.latent_variable_model import LatentOracles, LatentVariab
 __all__ = [
     "FAMILIES",
     "READINGS",
+    "SINGLE",
+    "Key",
     "Term",
-    "importance_weighted",
-    "kl_at_draw",
+    "Total",
+    "aligned",
     "kl_of_law",
+    "prior_normal",
     "prior_of",
     "reconstructions",
+    "views",
 ]
 
 Total = tuple[float, float]
@@ -56,7 +61,7 @@ class Term:
 
 
 # (output, target, oracles) → elementwise contributions.
-_SINGLE: dict[Term, Callable[[Tensor, Tensor, LatentOracles], Tensor]] = {
+SINGLE: dict[Term, Callable[[Tensor, Tensor, LatentOracles], Tensor]] = {
     Term(name="squared error", gaussian=True): lambda o, x, _: (o - x).square(),
     Term(name="Bernoulli cross-entropy of probabilities", normalised=True): lambda o, x, f: _bounded(o, x, f),
     Term(name="Bernoulli cross-entropy of logits", normalised=True): lambda o, x, f: f.bernoulli_logits(o, x),
@@ -64,7 +69,24 @@ _SINGLE: dict[Term, Callable[[Tensor, Tensor, LatentOracles], Tensor]] = {
     Term(name="Huber's error"): lambda o, x, _: torch.nn.functional.huber_loss(o, x, reduction="none"),
     Term(name="log-cosh error"): lambda o, x, _: torch.log(torch.cosh(o - x)),
     Term(name="Poisson likelihood of log rates", normalised=True): lambda o, x, _: torch.exp(o) - x * o,
+    Term(name="Poisson likelihood of log rates, log x! included", normalised=True): lambda o, x, _: (
+        torch.exp(o) - x * o + torch.lgamma(x + 1)
+    ),
+    Term(name="Poisson likelihood of rates", normalised=True): lambda o, x, _: o - x * torch.log(o),
+    Term(name="Poisson likelihood of rates, log x! included", normalised=True): lambda o, x, _: (
+        o - x * torch.log(o) + torch.lgamma(x + 1)
+    ),
+    Term(name="continuous Bernoulli likelihood of logits", normalised=True): lambda o, x, f: (
+        f.bernoulli_logits(o, x) + _extent(o)
+    ),
+    Term(name="continuous Bernoulli likelihood of probabilities", normalised=True): lambda o, x, f: (
+        f.bernoulli(o, x) + _extent(torch.logit(o))
+    ),
 }
+_COUNTS = (
+    Term(name="multinomial cross-entropy of logits", normalised=True),
+    Term(name="multinomial cross-entropy of probabilities", normalised=True),
+)
 # What a loss may do to the decoder's result first, where the result is an unbounded number.
 _LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "the sigmoid of ": torch.sigmoid, "tanh of ": torch.tanh, "(1 + tanh)/2 of ": lambda o: (1 + torch.tanh(o)) / 2,
@@ -75,7 +97,23 @@ _LINKED = ("squared error", "absolute error (a Laplace decoder)", "Huber's error
 _TOTAL = Term(name="Gaussian likelihood at the variance that is best for the batch", normalised=True)
 _STATED = Term(name="declared likelihood", normalised=True)
 _GIVEN = Term(name="likelihood of the distribution that the decoder returns", normalised=True)
-FAMILIES = (*_SINGLE, _TOTAL, _GIVEN)
+FAMILIES = (*SINGLE, *_COUNTS, _TOTAL, _GIVEN)
+
+
+def _extent(logit: Tensor) -> Tensor:
+    """Log ∫ λˣ (1 − λ)¹⁻ˣ dx over [0, 1] = log(tanh(l/2)/l), l = logit λ (Loaiza-Ganem & Cunningham 2019)."""
+    small = logit.abs() < torch.finfo(logit.dtype).eps ** 0.25
+    safe = torch.where(small, torch.ones_like(logit), logit)
+    return torch.where(small, -math.log(2.0) - logit.square() / 12, torch.log(torch.tanh(safe / 2) / safe))
+
+
+def _multinomial(o: Tensor, x: Tensor, event: Sequence[int], axis: int, *, logits: bool) -> Tensor | None:
+    """−Σ x log p of counts x along an axis of the event; None where probabilities do not sum to one along it."""
+    p, counts = o.reshape(*o.shape[:-1], *event), x.reshape(*x.shape[:-1], *event)
+    if logits:
+        return -(counts * torch.log_softmax(p, axis)).reshape(o.shape)
+    near = torch.finfo(torch.float32).eps * event[axis]
+    return -(counts * torch.log(p)).reshape(o.shape) if bool(((p.sum(axis) - 1).abs() <= near).all()) else None
 
 
 def _bounded(o: Tensor, x: Tensor, f: LatentOracles) -> Tensor:
@@ -109,11 +147,11 @@ def reconstructions(
             totals if before is None else [(a + c, b + d) for (a, b), (c, d) in zip(before, totals, strict=True)]
         )
 
-    for where, parts in _views(seen.runs, target):
-        for order, aligned in _aligned(parts[0], target):
-            _of_one(add, where + order, aligned, target.reshape(1, 1, len(target), -1).expand(aligned.shape), subject)
+    for where, parts in views(seen.runs, target):
+        for order, output in aligned(parts[0], target):
+            _of_one(add, where + order, output, target.reshape(1, 1, len(target), -1).expand(output.shape), subject)
         if len(parts) == 2 and parts[0].numel() == parts[1].numel():
-            for (order, mean), (_, second) in zip(_aligned(parts[0], target), _aligned(parts[1], target), strict=True):
+            for (order, mean), (_, second) in zip(aligned(parts[0], target), aligned(parts[1], target), strict=True):
                 wanted = target.reshape(1, 1, len(target), -1).expand(mean.shape)
                 _of_two(add, where + order, mean, second, wanted, subject)
     if subject.likelihood is not None:
@@ -126,14 +164,19 @@ def reconstructions(
 Add = Callable[[str, Term, Callable[[], Tensor | None]], None]
 
 
-def _of_one(add: Add, where: str, aligned: Tensor, wanted: Tensor, subject: LatentVariableModel) -> None:
-    for term, of in _SINGLE.items():
-        add(where, term, lambda of=of: of(aligned, wanted, subject.against))
+def _of_one(add: Add, where: str, output: Tensor, wanted: Tensor, subject: LatentVariableModel) -> None:
+    for term, of in SINGLE.items():
+        add(where, term, lambda of=of: of(output, wanted, subject.against))
     for link, through in _LINKS.items():
-        for term, of in _SINGLE.items():
+        for term, of in SINGLE.items():
             if term.name in _LINKED:
-                add(link + where, term, lambda of=of, through=through: of(through(aligned), wanted, subject.against))
-    errors = (aligned - wanted).square().reshape(len(aligned), -1)
+                add(link + where, term, lambda of=of, through=through: of(through(output), wanted, subject.against))
+    for axis in (-1, -len(subject.event)) if len(subject.event) > 1 else (-1,):
+        along = f" along axis {axis}" if len(subject.event) > 1 else ""
+        for logits, term in zip((True, False), _COUNTS, strict=True):
+            of_counts = partial(_multinomial, output, wanted, subject.event, axis, logits=logits)
+            add(where + along, term, of_counts)
+    errors = (output - wanted).square().reshape(len(output), -1)
     add(where, _TOTAL, lambda: 0.5 * errors.shape[1] * torch.log(errors.mean(1)))
 
 
@@ -156,37 +199,6 @@ def _stated(subject: LatentVariableModel, runs: Sequence[Observation], target: T
     return torch.stack(found).reshape(len(runs), -1)
 
 
-def importance_weighted(subject: LatentVariableModel, seen: Look) -> dict[Key, list[Total]]:
-    """The bounds −Σ log mean exp(log p(x, z) − log q(z|x)) over several draws, by family (Burda et al. 2016, eq. 8)."""
-    ratio = _log_ratio(subject, seen)
-    target = seen.x.detach().double()
-    found: dict[Key, list[Total]] = {}
-    if ratio is None:
-        return found
-    for where, parts in _views(seen.runs, target):
-        for order, aligned in _aligned(parts[0], target):
-            runs, draws, rows, _ = aligned.shape
-            if draws == 1 or ratio.shape[1] % (draws * rows):
-                continue
-            shape = (runs, rows, draws, -1) if "rows" in order else (runs, draws, rows, -1)
-            at_draws = ratio.reshape(shape).sum(-1)
-            at_draws = at_draws.mT if "rows" in order else at_draws
-            wanted = target.reshape(1, 1, rows, -1).expand(aligned.shape)
-            for term, of in _SINGLE.items():
-                if not term.normalised and not term.gaussian:
-                    continue
-                scale = 0.5 / float(subject.decoder_variance or 1.0) if term.gaussian else 1.0
-                logs = -scale * of(aligned, wanted, subject.against).sum(-1) - at_draws
-                bound = -(torch.logsumexp(logs, 1) - math.log(draws)).sum(1)
-                if bool(torch.isfinite(bound).all()):
-                    name = f"importance-weighted bound of {draws} draws ({term.name})"
-                    size = logs.abs().amax((1, 2)) * rows + 1.0
-                    found[where + order, Term(name=name, normalised=True, whole=True)] = list(
-                        zip(bound.tolist(), size.tolist(), strict=True)
-                    )
-    return found
-
-
 def _likelihoods(runs: Sequence[Observation], target: Tensor) -> Tensor | None:
     found = []
     for run in runs:
@@ -201,7 +213,7 @@ def _likelihoods(runs: Sequence[Observation], target: Tensor) -> Tensor | None:
     return torch.stack(found).reshape(len(runs), -1) if found else None
 
 
-def _views(runs: Sequence[Observation], target: Tensor) -> list[tuple[str, list[Tensor]]]:
+def views(runs: Sequence[Observation], target: Tensor) -> list[tuple[str, list[Tensor]]]:
     """Where the decoder's result may be: what it returned, all draws together, or what the model made of it."""
     several: dict[str, list[list[Tensor]]] = {}
     for run in runs:
@@ -239,7 +251,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.numel() == b.numel() and torch.equal(a.reshape(-1), b.reshape(-1))
 
 
-def _aligned(output: Tensor, target: Tensor) -> list[tuple[str, Tensor]]:
+def aligned(output: Tensor, target: Tensor) -> list[tuple[str, Tensor]]:
     """The outputs of all runs as [runs, draws, rows, numbers]; in both orders where the shape leaves it open."""
     runs, rows, numbers = len(output), len(target), target[0].numel()
     if not output.numel() or output[0].numel() % (rows * numbers):
@@ -264,7 +276,7 @@ def prior_of(subject: LatentVariableModel) -> Any:  # noqa: ANN401 - a distribut
     return stated
 
 
-def _prior_normal(prior: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:  # noqa: ANN401
+def prior_normal(prior: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:  # noqa: ANN401
     """(mean, std) of a normal prior for each number of z; None where it is another."""
     if prior is None:
         return torch.zeros_like(like), torch.ones_like(like)
@@ -284,7 +296,7 @@ def kl_of_law(subject: LatentVariableModel, law: Law) -> Total | None:
     if not bool(alive.any()):
         return None
     mean, std, error = law.mean[alive], law.std[alive], law.error[alive]
-    prior = _prior_normal(prior_of(subject), mean)
+    prior = prior_normal(prior_of(subject), mean)
     if prior is None:
         return None
     m, s = prior
@@ -313,40 +325,3 @@ def _blocks(covariance: Tensor) -> list[Tensor]:
         linked = ((linked @ linked) > 0).double()
     groups = torch.unique(linked > 0, dim=0)
     return [group.nonzero()[:, 0] for group in groups]
-
-
-def kl_at_draw(subject: LatentVariableModel, seen: Look) -> list[Total] | None:
-    """Log q(z|x) − log p(z) at each draw, whose mean over draws is the KL term; None where q is no diagonal normal."""
-    ratio = _log_ratio(subject, seen)
-    if ratio is None:
-        return None
-    return list(zip(ratio.sum(1).tolist(), (ratio.abs().sum(1) + 1.0).tolist(), strict=True))
-
-
-def _log_ratio(subject: LatentVariableModel, seen: Look) -> Tensor | None:
-    """The terms log q(z|x) − log p(z) of each number of z, or of each vector where a prior has no such parts."""
-    law = seen.law
-    if law is None or seen.source is None or not law.elementwise or not bool((law.std > 0).all()):
-        return None
-    prior = prior_of(subject)
-    parts = [latents(run, seen.source) for run in seen.runs]
-    z = torch.stack([one.detach().double() for one in parts if one is not None])
-    normal = _prior_normal(prior, law.mean)
-    log_q = subject.against.log_normal(z, law.mean.expand_as(z), law.std.expand_as(z))
-    if normal is not None:
-        log_p = subject.against.log_normal(z, normal[0].expand_as(z), normal[1].expand_as(z))
-    else:
-        try:
-            log_p = torch.stack([prior.log_prob(_shaped(one, prior)).detach().double().reshape(-1) for one in z])
-        except Exception:  # a prior of another shape
-            return None
-    if not bool(torch.isfinite(log_p).all()):
-        return None
-    if log_p.shape[1] != log_q.shape[1]:
-        log_q = log_q.reshape(len(log_q), log_p.shape[1], -1).sum(2)
-    return log_q - log_p
-
-
-def _shaped(z: Tensor, prior: Any) -> Tensor:  # noqa: ANN401
-    event = torch.Size(prior.event_shape).numel()
-    return z.detach().reshape(-1, *prior.event_shape) if event > 1 else z.detach()

@@ -180,7 +180,7 @@ class Silent(nn.Module):
         (lambda: gv.LatentVariableModel(Vae(), event_shape=D), "a function outside the model, too"),
         (lambda: gv.LatentVariableModel(Vae(), loss="los", event_shape=D), "expected a method of Vae"),
         (lambda: gv.LatentVariableModel(Vae(), loss=lambda q: q, event_shape=D), "'q' says nothing"),
-        (lambda: gv.LatentVariableModel(Vae(), loss=lambda x: x, event_shape=D), "a tensor of shape (2, 4)"),
+        (lambda: gv.LatentVariableModel(Vae(), loss=lambda x: x, event_shape=D), "a tensor of shape (3, 4)"),
         (lambda: gv.LatentVariableModel(Vae(), loss=loss_function, event_shape=D, decoder="dec"), "'decode'?"),
         (lambda: gv.LatentVariableModel(Vae(), loss=loss_function, event_shape=9), "mat1 and mat2"),
         (lambda: gv.LatentVariableModel(Vae(), loss=loss_function, event_shape=D, data="bits"), "unit or binary"),
