@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from genverify.checks.check import check
 from genverify.checks.gradient_estimator_bias import RESOLUTION, Integral, declared_variance, integral
 from genverify.checks.gradient_estimator_call import witness
 from genverify.checks.gradient_estimator_identity import identify
+from genverify.errors import SubjectRaised
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.estimator import GradientEstimator
@@ -41,9 +43,14 @@ def variance(subject: GradientEstimator, case: Case, run: Run) -> Judgement:
     limit, slack = subject.variance_at_most, 0.0
     words = "the bound that is claimed"
     if subject.lower_variance_than is not None:
-        other = integral(subject, case, run, subject.lower_variance_than)
+        other = _rival(subject, case, run)
         if isinstance(other, Judgement):
             return inconclusive(f"the estimator to compare with: {other.evidence.message}", rung=Rung.EXACT)
+        if other.target.numel() != made.target.numel():
+            return inconclusive(
+                f"{made.target.numel()} components are estimated, and {other.target.numel()} by the estimator to "
+                "compare with", rung=Rung.EXACT,
+            )  # fmt: skip
         if not other.found.converged or other.found.confidence is not None:
             return inconclusive(
                 f"the variance to compare with has not converged: {other.found.reason}", rung=Rung.EXACT
@@ -51,6 +58,8 @@ def variance(subject: GradientEstimator, case: Case, run: Run) -> Judgement:
         limit, slack = _total(other)
         words = "that of the estimator it is claimed to improve on"
     assert limit is not None
+    if not math.isfinite(limit):
+        return inconclusive("the estimator to compare with is not finite, or has no variance", rung=Rung.EXACT)
     evidence: dict[str, Any] = {
         "rung": Rung.EXACT,
         "examined": 1,
@@ -63,6 +72,18 @@ def variance(subject: GradientEstimator, case: Case, run: Run) -> Judgement:
         return passed(**evidence)
     message = f"the variance is {total:.6g}, above {words} ({limit:.6g})"
     return failed(**evidence, message=message, witness=witness(subject, case))
+
+
+def _rival(subject: GradientEstimator, case: Case, run: Run) -> Integral | Judgement:
+    """The estimator that the subject is claimed to improve on, at the same case; what it raises is its own."""
+    other = subject.lower_variance_than
+    try:
+        if not isinstance(other, GradientEstimator):
+            return integral(subject, case, run, other)
+        identify(other)
+        return integral(other, case, run)
+    except SubjectRaised as raised:
+        return inconclusive(str(raised))
 
 
 def _total(made: Integral) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genverify.errors import UsageError, nearest
 from genverify.formulas.matching import match
+from genverify.formulas.rival import with_rival
 from genverify.oracles import estimators as oracle
 from genverify.subjects.domains import function_of_index, function_of_real, integer, real, unit_interval
 from genverify.subjects.estimator import GradientEstimator, Target
@@ -282,7 +283,8 @@ def introduce(subject: GradientEstimator) -> GradientEstimator:
     """The estimator with what it estimates, and with its parameters matched where that has a name.
 
     Raises:
-        UsageError: Neither `target` nor `like` is given, or both; the name is unknown; the parameters do not match.
+        UsageError: Neither `target` nor `like` is given, or both; the name is unknown; the parameters do not match; the
+            estimator to compare with cannot be compared.
     """
     if not callable(subject.f):
         raise UsageError(
@@ -297,7 +299,7 @@ def introduce(subject: GradientEstimator) -> GradientEstimator:
             do="give the exact value, or the name of what is estimated: " + ", ".join(all_targets()),
         )
     if not subject.like:
-        return replace(subject, memory={})
+        return with_rival(replace(subject, memory={}), introduce)
     law = find_target(subject.like)
     # Draws may always be made inside; only those that the subject has parameters for are passed.
     found = match(subject.f, law.specification, subject.arguments, subject.fixed)
@@ -305,4 +307,4 @@ def introduce(subject: GradientEstimator) -> GradientEstimator:
     for name in subject.wrt:
         if name not in known:
             raise UsageError(given=f"wrt={name!r}", expected=f"arguments of {subject.like}", do=nearest(name, known))
-    return replace(subject, law=law, match=found, memory={})
+    return with_rival(replace(subject, law=law, match=found, memory={}), introduce)

@@ -66,7 +66,8 @@ class GradientEstimator(Subject):
         assumption: What a sequential test may assume of the estimates where no integration is possible; see
             ``genverify.statistics``.
         variance_at_most: A bound of the variance, summed over the components.
-        lower_variance_than: Another estimator with the same parameters, claimed to have no lower a variance.
+        lower_variance_than: Another estimator, claimed to have no lower a variance: a function with the same
+            parameters, or a GradientEstimator of the same target.
         fewest: The smallest legal number of samples; by default found: 1, or 2 where 1 gives no finite estimate.
         output: The result → the tensor, or tuple of tensors, that is the estimate.
     """

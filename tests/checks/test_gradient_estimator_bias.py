@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -164,10 +166,74 @@ def test_the_variance_is_held_against_another_estimator():
     assert found.evidence.observed > found.evidence.allowed
 
 
+def test_the_variance_is_held_against_another_subject():
+    """Which may have other parameter names, draw inside, and leave out what the first one says already."""
+
+    def leave_one_out(logits, f, samples):
+        reward, score = f(samples), torch.eye(len(logits))[samples] - torch.softmax(logits, -1)
+        baseline = (reward.sum() - reward) / (len(reward) - 1)
+        return ((reward - baseline).unsqueeze(-1) * score).mean(0)
+
+    def surrogate(theta, reward, k):
+        return (reward(k) * torch.log_softmax(theta, -1)[k]).mean()
+
+    name, like = "gradient_estimator.variance", "target.gradient_categorical"
+    plain = GradientEstimator(surrogate, like=like, arguments={"k": "samples"})
+    away = GradientEstimator(lambda logits, f, samples: surrogate(logits, lambda k: f(k) + 100, samples))
+    better = GradientEstimator(leave_one_out, like=like, lower_variance_than=away)
+    assert verdict(better, name).outcome is gv.Outcome.PASS
+    worse = GradientEstimator(lambda logits, f, samples: surrogate(logits, lambda k: f(k) + 100, samples), like=like,
+                              lower_variance_than=plain)  # fmt: skip
+    assert verdict(worse, name).outcome is gv.Outcome.FAIL
+    fixed = GradientEstimator(lambda p: p + torch.randn(2), target=torch.ones(2), at=(torch.ones(2),))
+    louder = GradientEstimator(lambda p: p + 2 * torch.randn(2), target=torch.ones(2), at=(torch.ones(2),))
+    for one, other, outcome in ((fixed, louder, gv.Outcome.PASS), (louder, fixed, gv.Outcome.FAIL)):
+        assert verdict(replace(one, lower_variance_than=other), name).outcome is outcome
+
+
+def test_estimators_of_other_parameters_are_not_compared():
+    def by_std(mean, std, f, eps):
+        return f(mean + std * eps).mean()
+
+    def by_logvar(mean, logvar, f, eps):
+        return f(mean + (logvar / 2).exp() * eps).mean()
+
+    like = "target.gradient_normal"
+    for other in (GradientEstimator(by_logvar, like=like), GradientEstimator(by_std, like=like, wrt=("mean",))):
+        with pytest.raises(gv.UsageError, match="in one parametrisation"):
+            gv.verify(GradientEstimator(by_std, like=like, lower_variance_than=other))
+
+
+def test_what_the_other_estimator_raises_is_not_held_against_the_subject():
+    def broken(logits, f, samples):
+        raise ValueError("no such action")
+
+    def surrogate(logits, f, samples):
+        return (f(samples) * torch.log_softmax(logits, -1)[samples]).mean()
+
+    for other in (broken, GradientEstimator(broken)):
+        subject = GradientEstimator(surrogate, like="target.gradient_categorical", lower_variance_than=other)
+        found = verdict(subject, "gradient_estimator.variance")
+        assert found.outcome is gv.Outcome.INCONCLUSIVE
+        assert "compare with" in found.evidence.message
+        assert "no such action" in found.evidence.message
+
+
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
         ({}, "neither target= nor like="),
+        ({"like": "target.gradient_categorical", "lower_variance_than": 3.0}, "say variance_at_most="),
+        ({"like": "target.gradient_categorical", "variance_at_most": -1.0}, "not negative"),
+        (
+            {
+                "like": "target.gradient_categorical",
+                "lower_variance_than": GradientEstimator(
+                    lambda probs, f, samples: probs, like="target.gradient_bernoulli"
+                ),
+            },
+            "an estimator of target.gradient_bernoulli given probs",
+        ),
         ({"target": torch.zeros(1), "like": "target.mean"}, "both target= and like="),
         ({"like": "target.gradient_categorial"}, "did you mean 'target.gradient_categorical'"),
         ({"like": "target.gradient_categorical", "wrt": ("logit",)}, "did you mean 'logits'"),
