@@ -7,6 +7,7 @@ repository, where it must be silent, and on a small house that breaks it, where 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -54,7 +55,13 @@ _TOLERANCES = {"atol", "rtol", "abs_tol", "rel_tol", "tol", "tolerance"}
 def _sources(root: Path, *rooms: str) -> Iterator[tuple[Path, ast.Module]]:
     for room in rooms:
         for path in sorted((root / room).rglob("*.py")):
-            yield path, ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+            yield path, _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _parsed(path: Path, when: int) -> ast.Module:
+    """The tree of a file as it was then: every rule walks all of them."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _where(root: Path, path: Path, node: ast.AST | None = None) -> str:

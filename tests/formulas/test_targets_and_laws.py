@@ -20,7 +20,7 @@ def test_the_moments_of_a_law_are_those_of_its_characteristic_function(name):
     given = {}
     for argument in law.specification.arguments:
         if argument.name != "n":
-            shape = ((2,) if argument.name != "covariance" else (2, 2)) if argument.axes else ()
+            shape = (2,) * len(argument.axes.split())
             count = int(torch.Size(shape).numel())
             domain = argument.forms[0].domain
             raw = domain.low + (domain.high - domain.low) * torch.linspace(0.3, 0.6, count, dtype=DOUBLE)
