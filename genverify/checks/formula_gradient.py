@@ -26,6 +26,8 @@ from genverify.verdict import Judgement, failed, inconclusive, not_applicable, p
 
 __all__ = ["gradient", "no_number"]
 
+# How many roundings away a kink may be that rounding in a float32 program steps over.
+_BESIDE = 64.0
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Half the digits of float32: beside a point, and still at it for anything smooth.
 _STEP = math.sqrt(torch.finfo(torch.float32).eps)
@@ -237,10 +239,18 @@ def _compare(
 
 
 def _at_a_kink(subject: Formula, case: Case, made: Call, dialect: Dialect, index: int) -> bool:
-    """Whether the oracle's gradients on two sides of the point differ by more than a smooth function's could."""
+    """Whether the oracle's gradients on two sides of the point differ by more than a smooth function's could.
+
+    The sides are as far apart as half the digits of float64, and as what rounding in the subject's own dtype does to an
+    argument of its kinks: in float32 a point that far from one may be on its other side.
+    """
     terms, values, _ = oracle_of(subject, case, made, dialect, output=index, gradient=True)
-    # Half the digits of float64: a smooth gradient moves by about as much, a kink's by its whole size.
-    small = math.sqrt(torch.finfo(torch.float64).eps)
+    # A smooth gradient moves by about as much as the point, a kink's by its whole size.
+    steps = {math.sqrt(torch.finfo(torch.float64).eps), _BESIDE * torch.finfo(made.dtype).eps}
+    return any(_bent(terms, values, small) for small in steps if small >= math.sqrt(torch.finfo(torch.float64).eps))
+
+
+def _bent(terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Tensor], small: float) -> bool:
     slopes = []
     for side in (1.0, -1.0):
         at = 0.5

@@ -107,7 +107,13 @@ def with_anatomy(
     training = mode == "train" if mode else instance.training
     covered, added = _covered(meant), []
     tensors = dict([*instance.named_parameters(), *instance.named_buffers()])
-    parts = dict(specification.anatomy(instance, training))
+    try:
+        parts = dict(specification.anatomy(instance, training))
+    except UsageError:
+        needed = [one for one in specification.arguments if one.role is Role.VALUE and one.default is ...]
+        if any(one.name not in covered for one in needed):
+            raise
+        return taken  # everything is mapped by hand
     if inspect.isclass(f):  # whether an instance has what it could do without shows where all sizes agree
         other = exemplar(f, taken, meant, specification, {}, alike=True)
         if other is not None:
@@ -117,7 +123,10 @@ def with_anatomy(
         argument = specification.argument(name)
         if name in covered:
             continue
-        if isinstance(found, str) and found in tensors:
+        if isinstance(found, str) and found in tensors and isinstance(instance, torch.jit.ScriptModule):
+            # What TorchScript compiled cannot be called with other weights than its own.
+            one = Parameter(name=found, default=tensors[found].detach(), place=Place.KEPT)
+        elif isinstance(found, str) and found in tensors:
             one = Parameter(name=found, place=Place.HELD)
         elif isinstance(found, torch.Tensor) and inspect.isclass(f):
             continue  # a tensor of the exemplar is not that of another instance

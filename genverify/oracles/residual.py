@@ -1,4 +1,4 @@
-"""Residual blocks of two convolutions, from the index sums of the convolution and the definition of the normalisation.
+"""Residual blocks of two or three convolutions, from index sums and the definition of the normalisation.
 
 Source: He, Zhang, Ren & Sun 2016, "Deep residual learning for image recognition", section 3; He, Zhang, Ren & Sun 2016,
 "Identity mappings in deep residual networks", figure 4; Ioffe & Szegedy 2015, algorithm 1.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .convolution import Size, cross_correlation, pair
 
-__all__ = ["block", "identity_path", "normalised"]
+__all__ = ["block", "dense_block", "identity_path", "normalised"]
 
 _ACTIVATIONS = {
     "relu": lambda z: torch.where(z > 0, z, torch.zeros_like(z)),
@@ -28,11 +28,14 @@ def normalised(
 ) -> Tensor:  # fmt: skip
     """γ (x − μ)/√(σ² + ε) + β for each channel.
 
-    μ and σ² are those of the batch (kind "batch", in training), the running ones (in evaluation), or those of each
-    sample and group of channels (kind "group"). With kind "none" x is returned.
+    μ and σ² are those of the batch (kind "batch", in training), the running ones (in evaluation), those of each
+    sample and group of channels (kind "group"), or of each sample and channel ("instance"). With kind "none" x is
+    returned.
     """
     if kind == "none":
         return x
+    if kind == "instance":
+        kind, groups = "group", x.shape[1]
     if kind == "group" or training:
         # One row for each set of numbers that are normalised together.
         rows = x.reshape(x.shape[0] * groups, -1) if kind == "group" else x.transpose(0, 1).flatten(1)
@@ -47,8 +50,9 @@ def normalised(
     return y if bias is None else y + bias[:, None, None]
 
 
-def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size | str) -> Tensor:
-    terms = torch.stack(cross_correlation(x, weight, bias, stride=stride, padding=padding), -1)
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Size | str, mode: str) -> Tensor:
+    terms = cross_correlation(x, weight, bias, stride=stride, padding=padding, padding_mode=mode)
+    terms = torch.stack(terms, -1)
     return terms.flatten(0, -2).sum(-1).reshape(terms.shape[:-1])
 
 
@@ -57,7 +61,8 @@ def _shortcut(x: Tensor, like: Tensor, stride: Size, given: dict[str, Any], norm
     (rows, columns), channels = pair(stride), like.shape[1]
     weight = given.get("shortcut")
     if weight is not None and (projects is not False or (rows, columns) != (1, 1) or x.shape[1] != channels):
-        return norm(_conv(x, weight, given.get("shortcut_bias"), stride, 0), "shortcut_norm")
+        around = given.get("shortcut_padding") or 0
+        return norm(_conv(x, weight, given.get("shortcut_bias"), stride, around, "zeros"), "shortcut_norm")
     missing = channels - x.shape[1]
     seen = x[:, :, ::rows, ::columns]
     if missing <= 0:
@@ -71,47 +76,61 @@ def block(
     x: Tensor,
     weight1: Tensor,
     weight2: Tensor,
+    weight3: Tensor | None = None,
     *,
     stride: Size = 1,
-    padding: Size | str = 1,
-    padding2: Size | str = 1,
-    norm: str = "none",
-    norm_groups: int = 1,
-    eps: float = 1e-5,
     training: bool = True,
     activation: str = "relu",
+    slope: float = 0.01,
     wiring: str = "post",
+    strided: int = 1,
+    res_scale: float = 1.0,
     projects: bool | None = None,
-    **given: Any,  # noqa: ANN401 - biases, and weights of the normalisations and of the projection
+    padding_mode: str = "zeros",
+    **given: Any,  # noqa: ANN401 - biases, paddings, and weights of the normalisations and of the projection
 ) -> Tensor | tuple[Tensor, ...]:
-    """The block, by its wiring; with B the two convolutions, N a normalisation (or none) and S the shortcut.
+    """The block, by its wiring; K the convolutions of the branch, N a normalisation (or none), S the shortcut.
 
-    "post": σ(S(x) + N₂ K₂ σ(N₁ K₁ x)), the stride on K₁; "open": the same without the last σ;
-    "pre": S(x) + K₂ σ(N₂ K₁ σ(N₁ x)). The others are known slips: "late" σ(N₂ K₂ …) + S(x), "twice"
-    σ(S(x) + σ(N₂ K₂ …)), "lost" σ(N₂ K₂ …) without S, "second" with the stride on K₂, "bare" without the first σ.
+    "post": σ(S(x) + N₂ K₂ σ(N₁ K₁ x)), and with a third weight σ(S(x) + N₃ K₃ σ(N₂ K₂ σ(N₁ K₁ x))); "open": the same
+    without the last σ; "pre": S(x) + K₂ σ(N₂ K₁ σ(N₁ x)). The others are known slips: "late" σ(N₂ K₂ …) + S(x),
+    "twice" σ(S(x) + σ(N₂ K₂ …)), "lost" σ(N₂ K₂ …) without S, "bare" without the first σ. The convolution number
+    `strided` has the stride; the branch is multiplied by `res_scale`.
 
     Shapes: x [batch, in, h, w]; weight1 [mid, in, m, n]; weight2 [out, mid, m, n]; shortcut [out, in, 1, 1].
     """
-    sigma = _ACTIVATIONS[activation]
+    sigma = _ACTIVATIONS[activation] if activation != "leaky_relu" else lambda z: torch.where(z > 0, z, slope * z)
+    weights = [one for one in (weight1, weight2, weight3) if one is not None]
 
     def normal(z: Tensor, name: str) -> Tensor:
-        kind = "none" if name == "shortcut_norm" and given.get("shortcut_norm_weight") is None else norm
+        there = given.get("norms")
+        absent = name == "shortcut_norm" and given.get("shortcut_norm_weight") is None
+        missing = absent if there is None else name not in there
         parts = (given.get(f"{name}_{part}") for part in ("weight", "bias", "mean", "var"))
-        return normalised(z, *parts, kind=kind, groups=norm_groups, eps=eps, training=training)
+        return normalised(
+            z, *parts, kind="none" if missing else given.get("norm", "none"), groups=given.get("norm_groups", 1),
+            eps=given.get("eps", 1e-5), training=training,
+        )  # fmt: skip
 
-    first, second = (1, stride) if wiring == "second" else (stride, 1)
+    def convolved(z: Tensor, k: int) -> Tensor:
+        # Kernels keep the size of the image where nothing else is said.
+        around = given.get("padding" if k == 1 else f"padding{k}")
+        around = tuple(size // 2 for size in weights[k - 1].shape[2:]) if around is None else around
+        return _conv(z, weights[k - 1], given.get(f"bias{k}"), stride if k == strided else 1, around, padding_mode)
+
     if wiring.startswith("pre"):
-        entered = sigma(normal(x, "norm1"))
-        hidden = normal(_conv(entered, weight1, given.get("bias1"), first, padding), "norm2")
-        branch = _conv(sigma(hidden), weight2, given.get("bias2"), second, padding2)
+        entered = branch = sigma(normal(x, "norm1"))
+        for k in range(1, len(weights) + 1):
+            branch = convolved(branch if k == 1 else sigma(normal(branch, f"norm{k}")), k)
         # The activated input is what a projection may take; an identity is of the input itself.
         changes = projects or pair(stride) != (1, 1) or x.shape[1] != branch.shape[1]
         source = entered if wiring == "pre_shared" and changes else x
         skip = _shortcut(source, branch, stride, given, normal, projects)
-        return (torch.zeros_like(branch), branch) if wiring == "pre_lost" else (skip, branch)
-    hidden = normal(_conv(x, weight1, given.get("bias1"), first, padding), "norm1")
-    hidden = hidden if wiring == "bare" else sigma(hidden)
-    branch = normal(_conv(hidden, weight2, given.get("bias2"), second, padding2), "norm2")
+        return (torch.zeros_like(branch), branch) if wiring == "pre_lost" else (skip, res_scale * branch)
+    branch = x
+    for k in range(1, len(weights) + 1):
+        entered = branch if k == 1 or wiring == "bare" else sigma(branch)
+        branch = normal(convolved(entered, k), f"norm{k}")
+    branch = res_scale * branch
     if wiring == "lost":
         return sigma(branch)
     skip = _shortcut(x, branch, stride, given, normal, projects)
@@ -120,6 +139,18 @@ def block(
     if wiring == "open":
         return skip, branch
     return sigma(skip + (sigma(branch) if wiring == "twice" else branch))
+
+
+def dense_block(x: Tensor, weight1: Tensor, weight2: Tensor, **given: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ANN401
+    """The same of vectors: images of one pixel.
+
+    Shapes: x [batch, in]; weight1 [mid, in]; weight2 [out, mid]; shortcut [out, in].
+    """
+    pixels = {name: value[..., None, None] for name, value in given.items() if name == "shortcut" and value is not None}
+    found = block(
+        x[..., None, None], weight1[..., None, None], weight2[..., None, None], **{**given, **pixels}
+    )  # fmt: skip
+    return tuple(one[..., 0, 0] for one in found) if isinstance(found, tuple) else found[..., 0, 0]
 
 
 def identity_path(jacobians: list[Tensor]) -> Tensor:
