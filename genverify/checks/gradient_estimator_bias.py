@@ -264,7 +264,7 @@ def _in_sequence(made: Integral, run: Run, resolution: Tensor) -> Judgement:
         "examined": 1,
         "quantity": "|mean - exact|",
         "observed": float((result.estimate - result.target).abs()[worst]),
-        "allowed": float(result.resolution[worst]),
+        "allowed": float(result.margin.reshape(-1)[worst]),
         "figures": {"n": result.n, "alpha": run.alpha, "resolution": float(resolution.max())},
         "assumption": result.assumption,
         "guarantee": result.power,
@@ -275,7 +275,7 @@ def _in_sequence(made: Integral, run: Run, resolution: Tensor) -> Judgement:
     if result.outcome == "bias":
         message = f"the mean is about {_short(result.estimate)} where {_short(result.target)} is exact"
         return failed(**evidence, message=message, witness=witness(subject, made.case))
-    return inconclusive(result.reason, **evidence)
+    return inconclusive(result.reason, **(evidence | {"observed": None, "allowed": None}))
 
 
 def declared_variance(subject: GradientEstimator) -> str | None:

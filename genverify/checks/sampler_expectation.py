@@ -205,11 +205,11 @@ def _in_sequence(
         "examined": 1,
         "quantity": f"|{name(worst)} - claimed|",
         "observed": gap,
-        "allowed": float(result.resolution.reshape(-1)[worst]),
+        "allowed": float(result.margin.reshape(-1)[worst]),
         "unit": "absolute",
         "assumption": result.assumption,
         "guarantee": result.power,
-        "figures": {"n": result.n, "alpha": result.alpha},
+        "figures": {"n": result.n, "alpha": result.alpha, "resolution": float(result.resolution.reshape(-1)[worst])},
         "notes": tuple(f"drawn by {what}, which cannot be replayed" for what in tape.uncontrolled),
     }
     if result.outcome == "no bias":
@@ -217,4 +217,4 @@ def _in_sequence(
     if result.outcome == "bias":
         found, claimed = result.estimate.reshape(-1)[worst], result.target.reshape(-1)[worst]
         return failed(**evidence, message=f"{name(worst)} is about {found:.3g} where the law has {claimed:.3g}")
-    return inconclusive(result.reason, **evidence)
+    return inconclusive(result.reason, **(evidence | {"observed": None, "allowed": None}))

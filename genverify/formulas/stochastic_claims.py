@@ -51,7 +51,7 @@ def trace_equation() -> sympy.Basic:
     first, second = sympy.symbols("v1 v2", real=True)
     probe, matrix = sympy.Matrix([first, second]), square_matrix(2)
     form = sympy.Poly(sympy.expand((probe.T * matrix * probe)[0]), first, second)
-    known = {(2, 0): moments[0, 0], (1, 1): moments[0, 1], (0, 2): moments[1, 1]}
+    known: dict[Any, Any] = {(2, 0): moments[0, 0], (1, 1): moments[0, 1], (0, 2): moments[1, 1]}
     mean = sympy.Add(*(coefficient * known[powers] for powers, coefficient in form.terms()))
     return sympy.Eq(mean, (matrix * moments).trace(), evaluate=False)
 

@@ -59,6 +59,17 @@ class MeanTestResult:
         return torch.maximum(self.upper - self.target, self.target - self.lower)
 
     @property
+    def margin(self) -> Tensor:
+        """How far an estimate may be from the target: where a bias was found, half of its interval on that side.
+
+        A bias is found where the interval excludes the target, however small it is against the resolution; elsewhere
+        the resolution is what is allowed.
+        """
+        half = torch.where(self.estimate > self.target, self.estimate - self.lower, self.upper - self.estimate)
+        below = torch.nextafter(half, torch.zeros_like(half))  # an end that is the target itself excludes it
+        return torch.where(self.biased, below.clamp_min(0.0), self.resolution)
+
+    @property
     def power(self) -> str:
         """What bias would have been seen, with what probability."""
         smallest, largest = self.resolution.min().item(), self.resolution.max().item()

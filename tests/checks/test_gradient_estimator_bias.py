@@ -123,6 +123,8 @@ def test_an_assumption_allows_a_sequential_test():
     wrong = verdict(GradientEstimator(share, target=lambda t: torch.sigmoid(t) + 0.05, **claims))
     assert wrong.outcome is gv.Outcome.FAIL
     assert wrong.evidence.figures["alpha"] == 1e-6
+    assert wrong.evidence.observed > wrong.evidence.allowed > 0
+    assert right.evidence.observed <= right.evidence.allowed
 
 
 def test_draws_that_cannot_be_controlled_are_named():

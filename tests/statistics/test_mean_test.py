@@ -34,6 +34,13 @@ def test_each_assumption_settles_both_ways(assumption, mean, outcome):
     if outcome == "bias":
         assert bool(result.biased)
         assert not result.lower < 0.0 < result.upper
+    assert bool((result.estimate - result.target).abs() > result.margin) == (outcome == "bias")
+
+
+def test_a_bias_below_the_resolution_is_more_than_what_is_allowed():
+    result = mean_test(Normal(), resolution=0.5).run(normal(0.4))
+    assert result.outcome == "bias"
+    assert result.margin < result.estimate < result.resolution
 
 
 @pytest.mark.parametrize("assumption", EVERY, ids=lambda a: type(a).__name__)
