@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from genverify.subjects.map import Map as Map
     from genverify.subjects.optimizer import Optimizer as Optimizer
     from genverify.subjects.sampler import Sampler as Sampler
+    from genverify.subjects.training_step import TrainingStep as TrainingStep
     from genverify.verdict import Evidence as Evidence
     from genverify.verdict import Outcome as Outcome
     from genverify.verdict import Rung as Rung
@@ -57,6 +58,7 @@ _HOME = {
     "Report": "genverify.report",
     "Rung": "genverify.verdict",
     "Sampler": "genverify.subjects.sampler",
+    "TrainingStep": "genverify.subjects.training_step",
     "UsageError": "genverify.errors",
     "Verdict": "genverify.verdict",
     "identify": "genverify.identification",
@@ -81,6 +83,7 @@ __all__ = [
     "Report",
     "Rung",
     "Sampler",
+    "TrainingStep",
     "UsageError",
     "Verdict",
     "__version__",

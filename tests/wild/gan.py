@@ -1,9 +1,11 @@
 """Wild pairs of adversarial games: what people wrote, wrong and right."""
 
 import torch
+import torch.nn.functional as F
 from tests.wild.pair import Pair
 
 from genverify.subjects.formula import Formula
+from genverify.subjects.training_step import TrainingStep
 
 
 def optimal_discriminator(log_pd, log_pg):
@@ -59,7 +61,35 @@ def gradient_penalty_no_graph(critic, real, fake):
     return ((g.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
 
 
+def g_loss_nonsaturating(d_fake):
+    """-E log D(G(z))."""
+    return F.softplus(-d_fake).mean()
+
+
+def g_step(G, D, z):
+    """Generator update."""
+    loss = g_loss_nonsaturating(D(G(z)))
+    loss.backward()
+    return loss
+
+
+def g_step_detached(G, D, z):
+    """WRONG: the fake batch is detached in the generator step too.
+
+    Source: nikhilsinghmus/image2reverb#37, wangle53/CSA-CDGAN#5.  Symptom: the loss value is right, G
+    gets no gradient from the adversarial term.
+    """
+    loss = g_loss_nonsaturating(D(G(z).detach()))
+    loss.backward()
+    return loss
+
+
 PAIRS = [
+    Pair(
+        name="gan_g_step_detached",
+        wrong=lambda: TrainingStep(g_step_detached, like="gan.generator_step"),
+        right=lambda: TrainingStep(g_step, like="gan.generator_step"),
+    ),
     Pair(
         name="gp_no_graph",
         wrong=lambda: Formula(gradient_penalty_no_graph, like="penalty.wgan_gp"),

@@ -1,0 +1,69 @@
+"""The weights of a clipped critic lie in [−c, c] after its step."""
+
+from __future__ import annotations
+
+import torch
+
+from genverify.checks.check import check
+from genverify.checks.training_step_runs import present, run_once
+from genverify.subjects.budget import Run
+from genverify.subjects.case import Case
+from genverify.subjects.training_step import TrainingStep
+from genverify.verdict import Judgement, failed, inconclusive, passed
+
+__all__ = ["clipped"]
+
+
+def _claims(subject: TrainingStep) -> str | None:
+    named = subject.claimed is not None and subject.claimed.clipped
+    return None if named or subject.clip is not None else "weights are not claimed to be clipped (clip=)"
+
+
+@check(
+    "training_step.clipped",
+    statement="every parameter of the critic lies in [−c, c] after the step, and is as the update made it inside",
+    source="Arjovsky et al. 2017, algorithm 1: w ← clip(w, −c, c), after the update",
+    searched=False,
+    requires=_claims,
+)
+def clipped(subject: TrainingStep, case: Case, run: Run) -> Judgement:
+    """The largest parameter after the step; and the update, clipped by us."""
+    bound = subject.calls.clip
+    if bound is None:
+        return inconclusive("the bound of the weights is not known: state it by clip=", notes=subject.calls.notes)
+    seen = run_once(subject, case)
+    worst, where, examined = 0.0, "", 0
+    limit = float(torch.tensor(bound, dtype=subject.calls.dtype))
+    for role in present(subject, seen):
+        for name, value in seen.end[role].items():
+            examined += value.numel()
+            size = float(value.abs().max()) if value.numel() else 0.0
+            if not size <= worst:
+                worst, where = size, f"{role}.{name}"
+    evidence = {
+        "examined": examined, "quantity": f"max |w| ({where})", "observed": worst, "allowed": limit,
+        "notes": subject.calls.notes,
+    }  # fmt: skip
+    if not worst <= limit:
+        last = [one for one in seen.updates if {*one.holds} & {*subject.trained}]
+        before = last and all(
+            float(v.abs().max()) <= limit for role in present(subject, seen) for v in last[-1].before[role].values()
+        )
+        why = "it clips before the optimizer steps" if before else "nothing clips all of them to the bound"
+        return failed(**evidence, message=f"weights are beyond the bound after the step: {why}")
+    other = _otherwise(subject, seen, limit)
+    if other:
+        return failed(**evidence, message=f"{other} is no longer what the update made of it, though within the bound")
+    return passed(**evidence)
+
+
+def _otherwise(subject: TrainingStep, seen: object, limit: float) -> str:
+    """A parameter that is not its updated value, clipped."""
+    last = [one for one in seen.updates if {*one.holds} & {*subject.trained}]  # type: ignore[attr-defined]
+    if not last:
+        return ""
+    for role in present(subject, seen):  # type: ignore[arg-type]
+        for name, value in last[-1].after[role].items():
+            if not torch.equal(value.clamp(-limit, limit), seen.end[role][name]):  # type: ignore[attr-defined]
+                return f"{role}.{name}"
+    return ""

@@ -1,0 +1,204 @@
+"""The networks' calls of a run, made again by copies: the discriminator's results as functions of the weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from genverify.checks.training_step_runs import run_once
+from genverify.subjects.case import Case
+from genverify.subjects.training_observation import NetworkCall, Observed, in_dtype
+from genverify.subjects.training_step import TrainingStep, World
+
+__all__ = ["Played", "Unplayable", "replayer"]
+
+
+class Unplayable(Exception):
+    """Why the calls cannot be made again."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Played:
+    """The discriminator's results in a phase of a step, with their graph.
+
+    Attributes:
+        real: On samples of the data, flat.
+        fake: On generated samples, flat.
+        leaves: Parameter of the network that is trained → the leaf that stands for it.
+        critic: Points → results, by those leaves; where the discriminator is trained.
+        points: Where a penalty may be taken: real, generated, between.
+    """
+
+    real: Tensor
+    fake: Tensor
+    leaves: dict[str, Tensor]
+    critic: Callable[[Tensor], Tensor] | None = None
+    points: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _input(call: NetworkCall) -> Tensor | None:
+    for value in (*call.args, *call.kwargs.values()):
+        if isinstance(value, Tensor) and value.is_floating_point() and value.dim():
+            return value
+    return None
+
+
+def _shift_data(world: World) -> None:
+    for index, t in enumerate(world.batch):
+        steps = torch.arange(1, t.numel() + 1, dtype=t.dtype, device=t.device)
+        t.add_((0.25 * torch.cos(steps + index)).reshape(t.shape))
+
+
+def _shift_generated(world: World) -> None:
+    def hook(module: nn.Module, args: object, output: object) -> object:
+        return output + 0.125 if isinstance(output, Tensor) else output
+
+    if "G" in world.networks:
+        world.networks["G"].register_forward_hook(hook)
+    for t in world.fakes:
+        t.add_(0.125)
+
+
+def _moved_rows(call: NetworkCall, other: NetworkCall) -> Tensor:
+    a, b = _input(call), _input(other)
+    if a is None or b is None or a.shape != b.shape:
+        raise Unplayable("a network takes something else when the data are others")
+    return (a.reshape(len(a), -1) != b.reshape(len(b), -1)).any(1)
+
+
+def _copy_of(net: nn.Module) -> nn.Module:
+    made = copy.deepcopy(net)
+    for module in made.modules():
+        for name in ("_forward_hooks", "_forward_pre_hooks"):
+            kept = [key for key, hook in getattr(module, name).items() if ".hook" in getattr(hook, "__qualname__", "")]
+            for key in kept:
+                del getattr(module, name)[key]
+    return made
+
+
+def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Callable[[], Played]:
+    """A function that plays the phase of a run that led to the first gradient of `role`.
+
+    Raises:
+        Unplayable: The calls cannot be made again, or are not understood.
+    """
+    count = seen.phase(role)
+    calls = [call for call in seen.calls[:count]]
+    moved = []
+    for shift in (_shift_data, _shift_generated):
+        other = run_once(subject, case, shift)
+        if len(other.calls) < count or any(a.role != b.role for a, b in zip(calls, other.calls, strict=False)):
+            raise Unplayable("other calls are made when the data are others")
+        moved.append([_moved_rows(a, b) for a, b in zip(calls, other.calls, strict=False)])
+    wanted = [(k, call) for k, call in enumerate(calls) if call.role == "D" and call.recorded]
+    if not wanted:
+        raise Unplayable("the discriminator is never called where gradients are recorded")
+    if any(call.output is None for _, call in wanted):
+        raise Unplayable("the discriminator returns something else than a tensor")
+    nets = {name: _copy_of(net) for name, net in seen.world.networks.items() if name in ("D", "G")}
+    own = not seen.world.batch
+    flags = {}
+    for k, _ in wanted:
+        data, made = moved[0][k], moved[1][k]
+        flags[k] = (~made if own else data & ~made, made & ~data, made & data)
+    if role == "D":
+        return lambda: _play_d(subject, nets, wanted, flags)
+    return lambda: _play_g(subject, nets, calls, wanted, flags)
+
+
+def _leaves(calls: list[NetworkCall], net: nn.Module) -> dict[str, Tensor]:
+    first = calls[0].state
+    names = [name for name, _ in net.named_parameters()]
+    for call in calls[1:]:
+        if any(not torch.equal(call.state[name], first[name]) for name in names):
+            raise Unplayable("its parameters change before the gradient is complete")
+    return {name: first[name].clone().requires_grad_(True) for name in names}
+
+
+def _called(net: nn.Module, call: NetworkCall, state: dict[str, Tensor], args: tuple, kwargs: dict) -> Tensor:
+    if net.training != call.training:
+        net.train(call.training)
+    torch.set_rng_state(call.rng)
+    made = functional_call(net, state, args, kwargs)
+    if not isinstance(made, Tensor):
+        raise Unplayable("a network returns something else than a tensor")
+    return made
+
+
+def _sorted(parts: list[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
+    """(results on the data, on generated samples), flat, in the order of the calls."""
+    found = []
+    for which in (0, 1):
+        chosen = []
+        for output, flags in parts:
+            if len(output) != len(flags[which]):
+                raise Unplayable("the discriminator does not return a result for each sample")
+            chosen.append(output[flags[which]].reshape(-1))
+        found.append(torch.cat(chosen))
+    return found[0], found[1]
+
+
+def _play_d(subject: TrainingStep, nets: dict, wanted: list, flags: dict) -> Played:
+    net = nets["D"]
+    leaves = _leaves([call for _, call in wanted], net)
+    parts, points = [], {"real": [], "generated": [], "between": []}
+    last: NetworkCall | None = None
+    with torch.random.fork_rng(devices=[]), in_dtype(subject.calls.dtype):
+        for k, call in wanted:
+            buffers = {name: t.clone() for name, t in call.state.items() if name not in leaves}
+            parts.append((_called(net, call, {**buffers, **leaves}, call.args, dict(call.kwargs)), flags[k]))
+            x = _input(call)
+            assert x is not None
+            for name, rows in zip(points, flags[k], strict=True):
+                points[name].append(x.detach()[rows])
+            last = call
+    real, fake = _sorted(parts)
+    assert last is not None
+    buffers = {name: t.clone() for name, t in last.state.items() if name not in leaves}
+
+    def critic(x: Tensor) -> Tensor:
+        return functional_call(net, {**buffers, **leaves}, (x,))
+
+    joined = {name: torch.cat(rows) for name, rows in points.items() if len({t.shape[1:] for t in rows}) == 1}
+    return Played(
+        real=real, fake=fake, leaves=leaves, critic=critic,
+        points={name: rows for name, rows in joined.items() if len(rows)},
+    )  # fmt: skip
+
+
+def _play_g(subject: TrainingStep, nets: dict, calls: list, wanted: list, flags: dict) -> Played:
+    made = [call for call in calls if call.role == "G"]
+    if not made or "G" not in nets:
+        raise Unplayable("the generator is not called")
+    leaves = _leaves(made, nets["G"])
+    outputs: list[tuple[Tensor, Tensor]] = []
+    parts = []
+    with torch.random.fork_rng(devices=[]), in_dtype(subject.calls.dtype):
+        for call in calls:
+            if call.role == "G" and call.output is not None:
+                buffers = {name: t.clone() for name, t in call.state.items() if name not in leaves}
+                again = _called(nets["G"], call, {**buffers, **leaves}, call.args, dict(call.kwargs))
+                outputs.append((call.output, again))
+        for k, call in wanted:
+            args = tuple(_from_g(value, outputs) for value in call.args)
+            kwargs = {name: _from_g(value, outputs) for name, value in call.kwargs.items()}
+            found = _called(nets["D"], call, dict(call.state), args, kwargs)
+            if not found.requires_grad and bool(flags[k][1].any()):
+                raise Unplayable("between generator and discriminator the samples are transformed")
+            parts.append((found, flags[k]))
+    real, fake = _sorted(parts)
+    return Played(real=real.detach(), fake=fake, leaves=leaves)
+
+
+def _from_g(value: object, outputs: list[tuple[Tensor, Tensor]]) -> object:
+    """What a generator's copy returned, where the value is what the generator returned."""
+    if isinstance(value, Tensor):
+        for seen, again in outputs:
+            if seen.numel() == value.numel() and torch.equal(seen.reshape(-1), value.detach().reshape(-1)):
+                return again.reshape(value.shape)
+    return value
