@@ -251,7 +251,7 @@ def _at_a_kink(subject: Formula, case: Case, made: Call, dialect: Dialect, index
 
 
 def _bent(terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Tensor], small: float) -> bool:
-    slopes = []
+    slopes, scale = [], 0.0
     for side in (1.0, -1.0):
         at = 0.5
         leaves = []
@@ -262,11 +262,16 @@ def _bent(terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Ten
                 signs.append(at - 0.5)
             moved = side * small * torch.tensor(signs, dtype=torch.float64).reshape(value.shape)
             leaves.append((value + moved * (1.0 + value.abs())).requires_grad_(True))
-        total = torch.stack(torch.broadcast_tensors(*terms(*leaves))).sum()
+        result = torch.stack(torch.broadcast_tensors(*terms(*leaves)))
+        # Irregular weights: outputs that sum to a constant have a plain sum whose gradient is nothing but rounding.
+        weights = 0.5 + (torch.arange(1.0, result[0].numel() + 1, dtype=torch.float64) * _GOLDEN) % 1.0
+        total = (result.reshape(len(result), -1) * weights).sum()
+        scale = max(scale, float(result.detach().abs().sum()))
         grads = torch.autograd.grad(total, leaves, allow_unused=True)
         slopes.append(torch.cat([torch.zeros(1, dtype=torch.float64) if g is None else g.reshape(-1) for g in grads]))
     difference, size = (slopes[0] - slopes[1]).abs().max(), torch.stack(slopes).abs().max()
-    return bool(difference > math.sqrt(small) * size)
+    # A slope that is rounding beside the values has no side.
+    return bool(difference > math.sqrt(small) * max(float(size), small * scale))
 
 
 def _within(

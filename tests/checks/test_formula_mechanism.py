@@ -168,6 +168,16 @@ def test_value_and_gradient_specified_apart():
         assert outcome(lambda x: x, like, by="dialect") == "FAIL"
 
 
+def test_outputs_that_sum_to_one_have_no_kink_where_only_their_sum_is_flat():
+    with known(
+        arguments=(any_real("x", "batch entry"),), oracle=lambda x: torch.softmax(x, -1), output="batch entry",
+        kinks=True,
+    ) as like:  # fmt: skip
+        right(lambda x: x.softmax(-1), like)
+        assert outcome(lambda x: x.detach().softmax(-1) + 0 * x, like, by="gradient") == "FAIL"
+        assert outcome(lambda x: 2 * x.softmax(-1) - x.softmax(-1).detach(), like, by="gradient") == "FAIL"
+
+
 def test_several_outputs_by_order_and_by_name():
     with known(
         arguments=(any_real("x", "sample event"),), oracle=lambda x: (x.mean(0), x.amax(0)), output="event|event",
