@@ -7,6 +7,7 @@ within the rounding allowance of that sum, measured by stochastic arithmetic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,10 @@ from genverify.checks.training_step_replay import Played
 from genverify.numerics.measured_allowance import measured_allowances
 from genverify.subjects.training_step import LossFamily
 
-__all__ = ["Fit", "first_fit", "fitted", "gradient_of", "penalty_fit"]
+__all__ = ["Fit", "first_fit", "fitted", "gradient_of", "is_near", "penalty_fit"]
 
-# Beyond this part of the gradient nothing is left to rounding, in any dtype; and below this part a factor is none.
-_FAR, _NONE = 2.0**-7, 2.0**-12
+# Below this part of the gradient a factor is none; beyond that part a loss is not even near.
+_NONE, _NEAR = 2.0**-12, 2.0**-5
 Columns = Callable[[Played], list[Tensor]]
 # (coefficients, share of the first column, residual, allowed)
 Solved = tuple[list[float], float, float, float]
@@ -76,23 +77,45 @@ def columns_of(family: LossFamily, part: str = "both", summed: bool = False) -> 
 
     def columns(played: Played) -> list[Tensor]:
         slopes = family.columns(played.real, played.fake)
+        if part == "both":
+            return [_weighted(played, r, f, summed) for r, f in slopes]
         none = [(torch.zeros_like(r), torch.zeros_like(f)) for r, f in slopes]
         real = [_weighted(played, r, z, summed) for (r, _), (_, z) in zip(slopes, none, strict=True)]
         fake = [_weighted(played, z, f, summed) for (_, f), (z, _) in zip(slopes, none, strict=True)]
         if part == "real":
             return real
-        if part == "fake":
-            return fake
-        if part == "apart":
-            return [*real, *fake]
-        return [r + f for r, f in zip(real, fake, strict=True)]
+        return fake if part == "fake" else [*real, *fake]
 
     return columns
 
 
 def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype: torch.dtype) -> Solved | None:
     """(coefficients, share of the first column, residual, allowed) of a fit within the allowance; else None."""
-    vectors = columns(play())
+    solved = _solved(gradient, columns(play()))
+    if solved is None:
+        return None
+    chosen, share, worst, part = solved
+    # Rounding takes half of the digits at most, where the networks are such that they can be trained at all.
+    if part > math.sqrt(torch.finfo(dtype).eps):
+        return None
+
+    def again() -> tuple[Tensor, ...]:
+        return (sum(c * v for c, v in zip(chosen, columns(play()), strict=True)),)  # type: ignore[return-value]
+
+    (allowance,) = measured_allowances(again, (gradient,), dtype=dtype)
+    allowed = float(allowance.allowed.max())
+    return (chosen, share, worst, allowed) if worst <= allowed else None
+
+
+def is_near(gradient: Tensor, play: Callable[[], Played], families: Sequence[LossFamily]) -> bool:
+    """Whether some family leaves so little that a small number inside a logarithm may explain it."""
+    played = play()
+    found = [_solved(gradient, columns_of(family)(played)) for family in families]
+    return any(one is not None and one[3] < _NEAR for one in found)
+
+
+def _solved(gradient: Tensor, vectors: list[Tensor]) -> tuple[list[float], float, float, float] | None:
+    """(coefficients, share of the first, largest entry that is left, the part of the gradient that is left)."""
     basis = torch.stack(vectors, 1)
     size = float(gradient.norm())
     if not bool(torch.isfinite(basis).all()) or not size:
@@ -104,18 +127,8 @@ def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype
     scaled = torch.where(alive, norms, torch.ones_like(norms))
     solved = torch.linalg.lstsq(basis / scaled, gradient[:, None], driver="gelsd").solution[:, 0] / scaled
     residual = gradient - basis @ solved
-    if float(residual.norm()) > _FAR * size:
-        return None
     share = float(abs(solved[0]) * norms[0]) / size
-    chosen = [float(c) for c in solved]
-
-    def again() -> tuple[Tensor, ...]:
-        return (sum(c * v for c, v in zip(chosen, columns(play()), strict=True)),)  # type: ignore[return-value]
-
-    (allowance,) = measured_allowances(again, (gradient,), dtype=dtype)
-    worst = float(residual.abs().max())
-    allowed = float(allowance.allowed.max())
-    return (chosen, share, worst, allowed) if worst <= allowed else None
+    return [float(c) for c in solved], share, float(residual.abs().max()), float(residual.norm()) / size
 
 
 def first_fit(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genverify.checks.check import check
-from genverify.checks.training_step_fit import columns_of, first_fit, fitted, gradient_of, penalty_fit
+from genverify.checks.training_step_fit import columns_of, first_fit, fitted, gradient_of, is_near, penalty_fit
 from genverify.checks.training_step_replay import Played, Unplayable, replayer
 from genverify.checks.training_step_runs import run_once
 from genverify.subjects.budget import Run
@@ -55,7 +55,7 @@ def gradient(subject: TrainingStep, case: Case, run: Run) -> Judgement:
     """On networks that end in logits, and in probabilities where the step takes both."""
     judged = _judge(subject, case)
     other = subject.calls.alternative
-    if judged.outcome is Outcome.PASS or other is None:
+    if judged.outcome is Outcome.PASS or other is None or "factor" in judged.evidence.figures:
         return judged
     again = _judge(replace(subject, prepared=other), case)
     return again if again.outcome is Outcome.PASS else judged
@@ -90,7 +90,7 @@ def _judge(subject: TrainingStep, case: Case) -> Judgement:
         return _stated(subject, observed, play, numbers)
     families = _families(subject)
     fits = first_fit(observed, play, _plain(families), subject.calls.dtype)
-    if not fits:
+    if not fits and is_near(observed, play, _plain(families)):
         fits = first_fit(observed, play, [one for one in families if one not in _plain(families)], subject.calls.dtype)
     good = [one for one in fits if one.accepted and _named(subject, one.name)]
     if not good and side_of(subject) == "discriminator":
@@ -113,7 +113,8 @@ def _judge(subject: TrainingStep, case: Case) -> Judgement:
     if fits:
         wrong = next((one for one in fits if not one.accepted), fits[0])
         asked = "" if not wrong.accepted else f", and not {_asked(subject)}"
-        return failed(examined=numbers, notes=notes, message=f"the gradient is that of {wrong.said}{asked}")
+        return failed(examined=numbers, notes=notes, figures={"factor": wrong.coefficients[0]},
+                      message=f"the gradient is that of {wrong.said}{asked}")  # fmt: skip
     return _otherwise(subject, observed, play, played, families, numbers)
 
 
