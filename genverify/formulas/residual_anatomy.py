@@ -51,7 +51,8 @@ def _kind(module: Any) -> str:  # noqa: ANN401 - a module, or one that TorchScri
     name = getattr(module, "original_name", None)
     if isinstance(name, str):
         return name
-    return next((one.__name__ for one in type(module).__mro__ if one.__module__.startswith("torch.")), "")
+    known = (one.__name__ for one in type(module).__mro__ if one.__module__.startswith("torch."))
+    return next(known, "").removeprefix("Parametrized")
 
 
 def _refused(given: str, expected: str) -> UsageError:

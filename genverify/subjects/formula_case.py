@@ -143,6 +143,8 @@ def build(
     values: dict[str, object] = {}
     sizes = whole(sizes, splits(subject, layout)) if isinstance(subject, Formula) else dict(sizes)
     settled = False
+    # A module keeps its parameters whole; torch's own batch normalisation has wrong gradients where its weight is not.
+    held = {one.argument.name for one in subject.match.bound if one.place is Place.HELD}
     for argument, form, optional in _forms(subject):
         if argument.role is not Role.OPTION and not settled:
             sizes, settled = _settled(subject, sizes, values), True
@@ -154,7 +156,8 @@ def build(
         shape = tuple(sizes[axis] for axis in layout.axes(argument))
         raw = numbers(argument.name, form.domain, math.prod(shape))
         value = form.domain.make(raw, shape, dtype)
-        if strided and isinstance(value, torch.Tensor) and value.dim() and value.numel():
+        views = strided and argument.name not in held
+        if views and isinstance(value, torch.Tensor) and value.dim() and value.numel():
             value = torch.stack((value, value), -1)[..., 0]  # a view with gaps between its elements
         values[argument.name] = value
     values["#sizes"] = dict(sizes)

@@ -250,7 +250,8 @@ _FINE: list[tuple[str, Any, str, dict[str, str]]] = [
     ("bottleneck", Bottleneck, DEEP, {}), ("bottleneck, first stride", FirstStride, DEEP, {}),
     ("bottleneck, projection passed in", Torchvision, DEEP, {}), ("block of CycleGAN", Translation, BASIC, {}),
     ("block of VQ-VAE", Compression, PRE, {}), ("block of EDSR", Scaled, BASIC, {}),
-    ("block of vectors", Vectors, VECTORS, {"mode": "eval"}), ("inchannel, outchannel", Renamed, BASIC, {}),
+    ("block of vectors", Vectors, VECTORS, {"mode": "eval"}),
+    ("one block of vectors", lambda: Vectors(3).eval(), VECTORS, {}), ("inchannel, outchannel", Renamed, BASIC, {}),
     ("scripted block", _scripted, BASIC, {}), ("leaky block", Discriminating, BASIC, {}),
 ]  # fmt: skip
 TWINS: list[Twin] = [Twin(name=name, make=_declared(f, like, **fields)) for name, f, like, fields in _FINE]
