@@ -1,0 +1,184 @@
+"""Layers with a spectrally normalised weight: modules whose u and v move in training and stay in evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genverify.formulas.catalogue import formula
+from genverify.formulas.naming import VALUE
+from genverify.formulas.references import declares_reference
+from genverify.formulas.spectral_norm import EPSILON, STEPS
+from genverify.oracles import convolution
+from genverify.oracles import spectral_norm as oracle
+from genverify.reference.layers import spectral_norm as reference
+from genverify.subjects.choices import choice, option
+from genverify.subjects.domains import Domain, integer, real
+from genverify.subjects.formula import Formula
+from genverify.subjects.parametrisation import any_real, plain
+from genverify.subjects.specification import Argument, Axis, Layout, Option, Role, Specification
+from genverify.subjects.structured_domains import modes
+
+__all__ = ["CONVOLUTION", "DENSE"]
+
+_WEIGHT = re.compile(r"(^|\.)(weight|weight_orig|weight_bar|weight_raw|original|original0|w|W|kernel)$")
+_VECTOR = {
+    "u_at_start": re.compile(r"(^|\.)(u|_u|weight_u|sn_u|u0)$"),
+    "v_at_start": re.compile(r"(^|\.)(v|_v|weight_v|sn_v|v0)$"),
+}  # fmt: skip
+_STEPS = (STEPS.name, *STEPS.forms[0].aliases)
+
+
+def _anatomy(module: nn.Module, training: bool) -> Mapping[str, Any]:
+    """Where the raw weight is, what u and v start from, and how many steps there are."""
+    found: dict[str, Any] = {}
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if _WEIGHT.search(name) and tensor.dim() >= 2:
+            found.setdefault("weight", name)
+        for vector, pattern in _VECTOR.items():
+            if pattern.search(name):
+                found[vector] = tensor.detach().clone().reshape(-1).to(torch.float64)
+    for owner in _owners(module):
+        steps = next((vars(owner)[name] for name in _STEPS if isinstance(vars(owner).get(name), int)), None)
+        if steps is not None:
+            found.setdefault("steps", steps)
+        if isinstance(owner, nn.Conv2d):
+            found["settings"] = (owner.stride, owner.padding, owner.dilation, owner.groups, owner.padding_mode)
+    return found
+
+
+def _owners(module: nn.Module) -> Iterator[Any]:
+    for part in module.modules():
+        yield part
+        yield from part._forward_pre_hooks.values()
+
+
+_ORDER = Axis(
+    name="order",
+    options=(
+        Option(name=""), Option(name="u first", keywords={"u_first": True}, note="from v: u ← Wv, then v ← Wᵀu"),
+        Option(name="moves in evaluation, too", keywords={"always": True}, accepted=False,
+               note="a model in evaluation is to stay as it is"),
+        Option(name="moves in evaluation, too, u first", keywords={"always": True, "u_first": True}, accepted=False,
+               note="a model in evaluation is to stay as it is"),
+    ),
+)  # fmt: skip
+
+
+def _unit(name: str) -> Argument:
+    return any_real(name, "vector", default=None, differentiable=False)
+
+
+def _size(name: str, axis: str, *aliases: str) -> Argument:
+    return plain(name, axis, integer(1, 4), aliases, role=Role.SIZE, differentiable=False)
+
+
+_STATE = (
+    _unit("u_at_start"), _unit("v_at_start"), STEPS,
+    plain("mode", "call", modes(), role=Role.MODE, differentiable=False, default=None),
+    _size("in_size", "in", "in_features", "in_channels", "din", "d_in", "in_dim", "n_in", "in_planes", "cin", "nin"),
+    _size("out_size", "out", "out_features", "out_channels", "dout", "d_out", "out_dim", "n_out", "out_planes", "cout",
+          "nout"),
+)  # fmt: skip
+_X = (*VALUE, "input", "inp", "h", "features")
+_BIAS = ("b", "bias_", "module.bias")
+
+
+def _calls(
+    apply: Callable[[Tensor, Tensor], Tensor], x: Tensor, mode: tuple[str, ...] | None, weight: Tensor,
+    u: Tensor | None, v: Tensor | None, steps: int, assumed: float = 1e-12, **how: bool,
+) -> Tensor:  # fmt: skip
+    """Each call with the weight as it is normalised then; of a start that is not known, nothing is said."""
+    if u is None and v is None:
+        return torch.stack([apply(one, weight * torch.nan) for one in x])
+    scales = oracle.scales(weight.flatten(1), mode, len(x), u, v, int(steps), eps=assumed, **how)
+    return torch.stack([apply(one, weight / scale) for one, scale in zip(x, scales, strict=True)])
+
+
+def _dense(
+    x: Tensor, weight: Tensor, bias: Tensor | None, u_at_start: Tensor | None, v_at_start: Tensor | None, steps: int,
+    mode: tuple[str, ...] | None, **how: Any,  # noqa: ANN401
+) -> Tensor:  # fmt: skip
+    def apply(one: Tensor, matrix: Tensor) -> Tensor:
+        return one @ matrix.mT + (0.0 if bias is None else bias)
+
+    return _calls(apply, x, mode, weight, u_at_start, v_at_start, steps, **how)
+
+
+_MODULE: dict[str, Any] = {
+    "source": "Miyato et al. 2018, algorithm 1",
+    "layouts": (Layout(name="batched"),), "anatomy": _anatomy, "operations": 160, "dialects": (EPSILON, _ORDER),
+    "derivation": "spectral_norm.gradient",
+}  # fmt: skip
+DENSE = formula(
+    Specification(
+        name="spectral_norm.dense",
+        statement="y = x (W/σ)ᵀ + b, σ = uᵀWv; u and v take steps of the power iteration before each call in training, "
+        "and stay in evaluation; the gradient goes through σ",
+        arguments=(
+            any_real("x", "call batch in", *_X),
+            plain("weight", "out in", real(), ("W", "w"), normwise=True),
+            any_real("bias", "out", *_BIAS, default=None),
+            *_STATE,
+        ),
+        oracle=_dense, output="call batch out",
+        sizes={"call": (3, 2), "batch": (2, 1), "in": (3, 2, 4), "out": (2, 4, 3)},
+        **_MODULE,
+    )
+)  # fmt: skip
+
+
+def _settings() -> Domain:
+    return choice(((1, 1), (0, 0), (1, 1), 1, "zeros"))
+
+
+def _convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, u_at_start: Tensor | None, v_at_start: Tensor | None, steps: int,
+    mode: tuple[str, ...] | None, settings: tuple[Any, ...], **how: Any,  # noqa: ANN401
+) -> Tensor:  # fmt: skip
+    stride, padding, dilation, groups, padding_mode = settings
+
+    def apply(one: Tensor, kernel: Tensor) -> Tensor:
+        terms = convolution.cross_correlation(
+            one, kernel, bias, stride=stride, padding=padding, dilation=dilation, groups=groups,
+            padding_mode=padding_mode,
+        )  # fmt: skip
+        return torch.stack(torch.broadcast_tensors(*terms)).sum(0)
+
+    return _calls(apply, x, mode, weight, u_at_start, v_at_start, steps, **how)
+
+
+CONVOLUTION = formula(
+    Specification(
+        name="spectral_norm.convolution",
+        statement="y = (k/σ) ⋆ x + b with σ = uᵀMv of the kernel as a matrix M [out, in·kh·kw]: which bounds the slope "
+        "by √(kh·kw), and not by one",
+        arguments=(
+            any_real("x", "call batch channel height width", *_X),
+            plain("weight", "out in kh kw", real(), ("W", "w"), normwise=True),
+            any_real("bias", "out", *_BIAS, default=None),
+            *_STATE,
+            option("settings", _settings(), ((1, 1), (0, 0), (1, 1), 1, "zeros")),
+        ),
+        oracle=_convolution, output="call batch out height width",
+        # A grouped kernel has fewer channels than the image: sizes follow the kernel that the module holds.
+        settle=lambda sizes, given: {
+            "channel": sizes.get("in", 1) * (given["settings"][3] if "settings" in given else 1),
+            "height": max(4, sizes.get("kh", 1)), "width": max(4, sizes.get("kw", 1)),
+        },
+        sizes={"call": (3, 2), "batch": (2, 1), "in": (2, 1), "out": (2, 3), "kh": (3, 2), "kw": (3, 2)},
+        measured=True, **_MODULE,
+    )
+)  # fmt: skip
+
+
+@declares_reference
+def dense() -> Formula:
+    """The reference layer, as an instance: what u and v start from is its own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Formula(reference.SpectralNormDense(3, 2), like="spectral_norm.dense")
