@@ -56,7 +56,10 @@ def linear_posterior(
     gain = torch.linalg.solve(marginal, weight).mT
     mean = tuple(((x - bias)[..., i, None] * gain[:, i]) for i in range(data))
     removed = gain @ weight
-    # The form (I + WᵀW/σ²)⁻¹ Wᵀ(x − b)/σ² has products that are as large as the signal-to-noise ratio.
+    # The form (I + WᵀW/σ²)⁻¹ Wᵀ(x − b)/σ² has products that are as large as the signal-to-noise ratio; and where I is
+    # σ²I/σ², as in σ²(WᵀW + σ²I)⁻¹, its derivative is a difference of two that cancel. They cancel here as well.
+    unit = noise**2 / (noise**2).detach() - 1.0
     if form == "precision":
-        return mean, (eye, weight.mT @ weight / noise**2)
-    return mean, (eye, -removed)
+        return mean, (eye, eye * unit, -eye * unit, weight.mT @ weight / noise**2)
+    whole = (eye - removed).detach() * unit
+    return mean, (eye, whole, -whole, -removed)

@@ -175,6 +175,13 @@ def by_the_reduced_svd(x, W, b, sigma2):
     return (x - b) @ W @ covariance / sigma2, covariance
 
 
+@mutant(POSTERIOR, "gradient")
+def noise_outside_the_graph(x, W, b, sigma2):
+    """σ²M⁻¹ with the factor σ² from a buffer: right in value, and the noise is learnt from M alone (classical)."""
+    inner = torch.linalg.inv(W.T @ W + sigma2 * torch.eye(W.shape[1], dtype=W.dtype))
+    return (x - b) @ W @ inner, sigma2.detach() * inner
+
+
 @mutant(POSTERIOR)
 def bias_forgotten(x, W, b, sigma2):
     """x for x − b."""
@@ -278,6 +285,13 @@ def probabilistic_pca(x, W, mu, noise_var):
     """Tipping & Bishop's M = WᵀW + σ²I, and the precision M/σ²."""
     inner = W.T @ W + noise_var * torch.eye(W.shape[1], dtype=W.dtype)
     return torch.linalg.solve(inner, W.T @ (x - mu).T).T, inner / noise_var
+
+
+@twin(POSTERIOR)
+def probabilistic_pca_covariance(x, W, mu, noise_var):
+    """σ²M⁻¹: where W is zero its derivative in σ² is a difference of two numbers that cancel up to rounding."""
+    inner = torch.linalg.inv(W.T @ W + noise_var * torch.eye(W.shape[1], dtype=W.dtype))
+    return (x - mu) @ W @ inner, noise_var * inner
 
 
 @twin(BETA)
