@@ -56,13 +56,16 @@ def transposed_output_size(
 
 
 def padding_of(padding: Size | str, kernel: int, dilation: int, axis: int) -> tuple[int, int]:
-    """(before, after) along one axis; the odd one of "same" comes after."""
+    """(before, after) along one axis; the odd one of "same" comes after, and four numbers are each of one side."""
     if padding == "valid":
         return 0, 0
     if padding == "same":
         total = dilation * (kernel - 1)
         return total // 2, total - total // 2
     assert not isinstance(padding, str)
+    if not isinstance(padding, int) and len(padding) == 4:  # (left, right, top, bottom), as torch's pad takes them
+        before, after = padding[2:] if axis == 0 else padding[:2]
+        return before, after
     return pair(padding)[axis], pair(padding)[axis]
 
 

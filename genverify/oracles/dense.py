@@ -8,10 +8,12 @@ Source: Goodfellow, Bengio & Courville 2016, "Deep Learning", sections 6.1–6.5
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["affine", "backpropagation", "mlp", "softmax_classifier"]
+__all__ = ["affine", "backpropagation", "deep_mlp", "mlp", "softmax_classifier"]
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -51,14 +53,37 @@ def mlp(
     *,
     activation: str = "relu",
     last: bool = False,
+    **inner: Tensor | None,
 ) -> tuple[Tensor, ...] | Tensor:
     """The terms of y = W₂ σ(W₁ x + b₁) + b₂; with `last`, σ is applied to the result, too.
 
+    Layers that stand between these two are given as weight_inner1, bias_inner1, weight_inner2, ….
+
     Shapes: x [..., in], weight1 [hidden, in], weight2 [out, hidden], biases [hidden] and [out]; y [..., out].
     """
+    count = sum(name.startswith("weight") and one is not None for name, one in inner.items())
+    between = [(inner[f"weight_inner{k}"], inner.get(f"bias_inner{k}")) for k in range(1, count + 1)]
+    weights, biases = zip((weight1, bias1), *between, (weight2, bias2), strict=True)
+    return deep_mlp(x, weights, biases, activation=activation, last=last)
+
+
+def deep_mlp(
+    x: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor | None] | None = None,
+    *,
+    activation: str = "relu",
+    last: bool = False,
+) -> tuple[Tensor, ...] | Tensor:
+    """The terms of the last of h_l = W_l σ(h_{l−1}) + b_l, with σ(h_0) for x itself.
+
+    Shapes: x [..., in]; each weight [to, from]; each bias [to]; y [..., out].
+    """
     sigma = _ACTIVATIONS[activation]
-    z = torch.stack(affine(x, weight1, bias1)).sum(0)
-    terms = affine(sigma(z), weight2, bias2)
+    biases = [None] * len(weights) if biases is None else biases
+    terms = affine(x, weights[0], biases[0])
+    for weight, bias in zip(weights[1:], biases[1:], strict=True):
+        terms = affine(sigma(torch.stack(terms).sum(0)), weight, bias)
     if last:
         return sigma(torch.stack(terms).sum(0))
     return terms

@@ -15,6 +15,8 @@ from genverify.subjects.specification import Layout
 __all__ = ["ONE", "Arrangement", "arrangement", "fitting", "splits", "whole"]
 
 ONE = "one"
+# What is left of the formula's batch beside the axes that are named with it.
+_OUTER = "outer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +85,23 @@ def arrangement(subject: Formula, parameter: str, axes: tuple[str, ...], layout:
     if declared is None:
         return None
     axes = tuple(axis for axis in axes if bound is None or axis not in bound.form.without)
-    made = Arrangement(formula=axes, subject=tuple(axis for axis in declared.split() if axis not in layout.drop))
+    own = tuple(axis for axis in declared.split() if axis not in layout.drop)
+    new = [axis for axis in own if axis not in (*axes, ONE)]
+    if new and set(axes) <= set(own) and "batch" in axes and (parameter != "return" or splits(subject, layout)):
+        # "batch time in": the formula's batch is this batch and the new axes together.
+        own = tuple(_OUTER if axis == "batch" else axis for axis in own)
+    made = Arrangement(formula=axes, subject=own)
     if made.fault:
         raise UsageError(
             given=f"shapes={{{parameter!r}: {declared!r}}}: {made.fault}",
             expected=f"the axes {' '.join(axes) or '(none)'} in any order, with `one`, or new axes for one of them",
-            do=_example(parameter, axes, declared),
+            do=_example(parameter, axes),
         )  # fmt: skip
     return made
 
 
-def _example(parameter: str, axes: tuple[str, ...], declared: str) -> str:
+def _example(parameter: str, axes: tuple[str, ...]) -> str:
     """What to write instead: the new axes for one of the formula's, which is then left out."""
-    new = [axis for axis in declared.split() if axis not in (*axes, ONE)]
-    if new and "batch" in axes and "batch" in declared.split():
-        meant = " ".join("n" if axis == "batch" else axis for axis in declared.split())
-        return f"where batch is n × {' × '.join(new)}, leave it out: {{{parameter!r}: {meant!r}}}"
     instead = " ".join([*axes[:-1], "h w"])
     return "name every axis, or leave out the one that the new ones make together, as h and w do here: " + repr(
         {parameter: instead}

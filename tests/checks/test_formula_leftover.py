@@ -63,7 +63,13 @@ def test_a_method_is_no_global_of_its_name() -> None:
     assert "mean →" not in str(verdict.evidence.notes)
 
 
-def test_shapes_that_split_a_named_batch_are_explained() -> None:
-    subject = gv.Formula(lambda x: x, like="activation.softmax", shapes={"x": "batch t class"})
-    with pytest.raises(UsageError, match="where batch is n × t, leave it out"):
+def test_shapes_that_split_the_batch_may_name_it() -> None:
+    subject = gv.Formula(lambda x: x.softmax(-1), like="activation.softmax", shapes={"x": "batch t class"})
+    (verdict,) = gv.verify(subject, checks=CHECKS, budget="quick")
+    assert verdict.outcome is gv.Outcome.PASS
+
+
+def test_a_result_that_alone_splits_the_batch_is_refused() -> None:
+    subject = gv.Formula(lambda x: x.softmax(-1), like="activation.softmax", shapes={"return": "batch t class"})
+    with pytest.raises(UsageError, match="no axis is left out and t is new"):
         gv.verify(subject, checks=CHECKS)

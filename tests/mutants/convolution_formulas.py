@@ -349,3 +349,37 @@ TWINS += [
     Twin(name="float32 only", make=lambda: Formula(nn.Conv2d(2, 2, 3), like=CROSS, dtype=torch.float32)),
     Twin(name=f"{CROSS}: scripted", make=lambda: Formula(scripted(nn.Conv2d(2, 2, 2, padding=1)), like=CROSS)),
 ]
+
+
+@mutant(CROSS, "value", fixed={"padding": "same"})
+def odd_pixel_before(x, weight):
+    """Of an even kernel's "same" padding the odd pixel comes before the image: shapes agree, everything is shifted."""
+    h, w = weight.shape[2] - 1, weight.shape[3] - 1
+    return functional.conv2d(functional.pad(x, (w - w // 2, w // 2, h - h // 2, h // 2)), weight)
+
+
+@mutant(CROSS, fixed={"padding": (2, 0, 1, 0)})
+def sides_swapped(x, weight):
+    """torch's pad takes the last axis first; here the rows' padding is given to the columns' other side."""
+    return functional.conv2d(functional.pad(x, (0, 2, 1, 0)), weight)
+
+
+@twin(CROSS, fixed={"padding": "same"})
+def odd_pixel_after(x, weight):
+    """torch's own rule, by hand."""
+    h, w = weight.shape[2] - 1, weight.shape[3] - 1
+    return functional.conv2d(functional.pad(x, (w // 2, w - w // 2, h // 2, h - h // 2)), weight)
+
+
+@twin(CROSS, fixed={"padding": (2, 0, 1, 0)})
+def causal(x, weight):
+    """Padded on the left and above alone."""
+    return functional.conv2d(functional.pad(x, (2, 0, 1, 0)), weight)
+
+
+TWINS.append(
+    Twin(
+        name="even kernel, same, mirrored",
+        make=lambda: Formula(nn.Conv2d(2, 3, (2, 4), padding="same", padding_mode="reflect"), like=CROSS),
+    )
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -237,3 +238,74 @@ TWINS += [
         make=lambda: Formula(nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)), like=MLP),
     ),
 ]  # fmt: skip
+
+
+@twin(AFFINE, shapes={"x": "batch time in"})
+def of_sequences(x, weight, bias):
+    """[batch, time, in], declared with the formula's own word for the batch."""
+    return functional.linear(x, weight, bias)
+
+
+@mutant(AFFINE, shapes={"x": "batch time in", "return": "batch time out"})
+def leaks_over_time(x, weight, bias):
+    """The mean over time is taken off first, as if each sequence were normalised."""
+    return functional.linear(x - x.mean(1, keepdim=True), weight, bias)
+
+
+class Deep(nn.Module):
+    """Three hidden layers in a Sequential, with tanh."""
+
+    def __init__(self, input_dim, hidden_dim, output_dim):
+        super().__init__()
+        widths = (input_dim, hidden_dim, hidden_dim, hidden_dim, output_dim)
+        layers: list[nn.Module] = []
+        for enters, leaves in itertools.pairwise(widths):
+            layers += [nn.Linear(enters, leaves), nn.Tanh()]
+        self.net = nn.Sequential(*layers[:-1])
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class DeepActivatedAtTheEnd(Deep):
+    """The loop that makes the layers leaves an activation after the last one."""
+
+    def forward(self, x):
+        return torch.tanh(self.net(x))
+
+
+class DeepWithoutOneActivation(Deep):
+    """Two affine maps follow each other: one layer less than it seems."""
+
+    def forward(self, x):
+        for place, layer in enumerate(self.net):
+            x = x if place == 3 else layer(x)
+        return x
+
+
+def deep(x, weights, biases):
+    """Lists of weights and biases."""
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        x = torch.relu(x @ weight.T + bias)
+    return x @ weights[-1].T + biases[-1]
+
+
+def deep_with_one_bias(x, weights, biases):
+    """The first bias in every layer: the index is lost."""
+    for weight in weights[:-1]:
+        x = torch.relu(x @ weight.T + biases[0])
+    return x @ weights[-1].T + biases[0]
+
+
+MUTANTS += [
+    Mutant(name=f"{like}: {f.__name__}", make=lambda f=f, like=like: Formula(f, like=like), killed_by="formula.dialect")
+    for f, like in (
+        (DeepActivatedAtTheEnd, MLP), (DeepWithoutOneActivation, MLP), (deep_with_one_bias, "dense.deep_mlp"),
+    )
+]  # fmt: skip
+_UNEVEN = (nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+TWINS += [
+    Twin(name="three hidden layers", make=lambda: Formula(Deep, like=MLP)),
+    Twin(name="hidden layers of several widths", make=lambda: Formula(nn.Sequential(*_UNEVEN), like=MLP)),
+    Twin(name="lists of weights", make=lambda: Formula(deep, like="dense.deep_mlp")),
+]
