@@ -64,6 +64,21 @@ class SNLinearSigmaDetached(SNLinear):
         return self.weight / (self.u @ self.weight @ self.v).detach()
 
 
+def ortho_reg_grad_added(w, lr):
+    """One descent step on 0.5*||offdiag(W W^T)||_F^2: W - lr * grad, grad = 2 (W W^T o (1-I)) W."""
+    off = (w @ w.T) * (1 - torch.eye(len(w), dtype=w.dtype))
+    return w - lr * 2 * off @ w
+
+
+def ortho_reg_grad_diag_kept(w, lr):
+    """WRONG: forgets the mask, so the diagonal (row norms) is penalised too.
+
+    Source: classical (BigGAN's modified regulariser drops the diagonal; cf. ajbrock/BigGAN-PyTorch#90).
+    Symptom: all rows shrink to zero; direction right for the off-diagonal part.
+    """
+    return w - lr * 2 * (w @ w.T) @ w
+
+
 def made(layer):
     """An instance, as it stands in somebody's network."""
     with torch.random.fork_rng(devices=[]):
@@ -73,6 +88,11 @@ def made(layer):
 
 PAIRS = [
     Pair(name="sn_sigma_detached", wrong=lambda: made(SNLinearSigmaDetached), right=lambda: made(SNLinear)),
+    Pair(
+        name="ortho_reg_diag",
+        wrong=lambda: Formula(ortho_reg_grad_diag_kept, like="orthogonality.offdiagonal_step"),
+        right=lambda: Formula(ortho_reg_grad_added, like="orthogonality.offdiagonal_step"),
+    ),
     Pair(
         name="lip_max_not_product",
         wrong=lambda: Formula(lipschitz_bound_max, like="lipschitz.product_bound"),
