@@ -58,7 +58,11 @@ def training_calls(subject: TrainingStep) -> TrainingStep:
             problem = problem or raised
             continue
         made = _calls(subject, maker)
-        if maker.makes_networks and not plan.probability:
+        if "D" not in maker.made_roles:
+            # Whether the user's own discriminator gives logits or probabilities is for the gradient to tell.
+            if not made.probabilities:
+                made = replace(made, alternative=replace(made, probabilities=True))
+        elif not plan.probability:
             other = WorldMaker(subject, replace(maker.plan, probability=True), kind)
             try:
                 made = replace(made, alternative=_calls(subject, _tried(subject, other)))
@@ -149,6 +153,6 @@ def _calls(subject: TrainingStep, maker: WorldMaker) -> StepCalls:
         notes.append(f"judged in {str(maker.plan.dtype).removeprefix('torch.')}: it does not run in float64")
     return StepCalls(
         world=maker.world, beside=maker.beside if subject.beside is not None else None, shapes=maker.shapes(),
-        dtype=maker.plan.dtype, bound=maker.bound(), clip=maker.clip(), probabilities=maker.plan.probability,
+        dtype=maker.plan.dtype, bound=maker.bound(), clip=maker.clip(), probabilities=maker.probabilities(),
         made=maker.makes_networks, notes=tuple(notes),
     )  # fmt: skip

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 __all__ = ["Plan", "made_network"]
 
 _HIDDEN = 12
+# The standard deviation of a discriminator's logits on so many rows.
+_SPREAD, _ROWS = 1.3, 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,4 +77,18 @@ def made_network(role: str, plan: Plan, number: int) -> nn.Module:
             wave = torch.sin(steps * (math.sqrt(2.0) + 0.37 * index) + steps.square() * 0.731 + phase)
             scale = 1.6 / math.sqrt(p.shape[1]) if p.dim() > 1 else 0.3
             p.copy_((scale * wave).reshape(p.shape).to(p))
+        if role != "G":
+            _spread(made, plan)
     return made
+
+
+def _spread(made: Perceptron, plan: Plan) -> None:
+    """Logits on both sides of zero and of a hinge's margins."""
+    count = _ROWS * math.prod(plan.event)
+    steps = torch.arange(1, count + 1, dtype=plan.dtype)
+    scores = made.net((1.5 * torch.sin(steps * 1.37 + 0.0173 * steps.square())).reshape(_ROWS, -1))
+    last = made.net[-1]
+    assert isinstance(last, nn.Linear)
+    factor = _SPREAD / scores.std()
+    last.weight.mul_(factor)
+    last.bias.copy_((last.bias - scores.mean()) * factor)

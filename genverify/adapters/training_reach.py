@@ -63,9 +63,16 @@ def _objects(f: Any, depth: int = 2) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
                     yield from _objects(f.__globals__[name], depth - 1)
 
 
-def reach_of(f: Any) -> Reach:  # noqa: ANN401 - any callable
-    """Everything of interest that a callable reaches without being given it."""
+def reach_of(*steps: Any) -> Reach:  # noqa: ANN401 - any callables
+    """Everything of interest that callables reach without being given it."""
     found = Reach()
+    for f in steps:
+        if f is not None:
+            _reach(f, found)
+    return found
+
+
+def _reach(f: Any, found: Reach) -> None:  # noqa: ANN401 - any callable
     owner = f.__self__ if isinstance(f, MethodType) else None
     if owner is None and not isinstance(f, (FunctionType, functools.partial, type)) and hasattr(f, "__dict__"):
         owner = f
@@ -81,7 +88,6 @@ def reach_of(f: Any) -> Reach:  # noqa: ANN401 - any callable
             found.add(name, value)
         elif isinstance(value, MethodType) or (hasattr(value, "__dict__") and _holds(value)):
             found.owners.append(value.__self__ if isinstance(value, MethodType) else value)
-    return found
 
 
 def _holds(value: Any) -> bool:  # noqa: ANN401 - any object
@@ -95,6 +101,12 @@ def copied(f: Any, reach: Reach, given: Mapping[str, Any]) -> tuple[Any, dict[in
     """(the callable on copies, id → copy) of all that it reaches and is given; links between them are kept."""
     memo: dict[int, Any] = {}
     copies: dict[int, Any] = {}
+    for net in (*reach.networks.values(), *(v for v in (*reach.values, *given.values()) if isinstance(v, nn.Module))):
+        for module in net.modules():
+            for value in vars(module).values():
+                # What a forward pass has computed and left (the older spectral norm) is no leaf, and cannot be copied.
+                if isinstance(value, torch.Tensor) and not value.is_leaf:
+                    memo[id(value)] = value.detach().clone()
     things = [*reach.values, *(v for v in given.values())]
     for thing in sorted(things, key=lambda one: isinstance(one, torch.optim.Optimizer)):
         copies[id(thing)] = copy.deepcopy(thing, memo)

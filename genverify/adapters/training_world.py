@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genverify.adapters.latent_rebinding import rebound
 from genverify.adapters.training_networks import Plan, made_network
 from genverify.adapters.training_reach import copied, reach_of
 from genverify.adapters.training_roles import role_of
@@ -43,15 +44,15 @@ class WorldMaker:
 
     def __init__(self, subject: TrainingStep, plan: Plan, kind: str) -> None:
         self.subject, self.plan, self.kind = subject, plan, kind
-        self.reach = reach_of(subject.f)
+        self.reach = reach_of(subject.f, subject.beside)
         self.taken = parameters_of(subject.f)
         self._given = {key(name): net for name, net in subject.modules.items()}
         also = parameters_of(subject.beside) if subject.beside is not None else []
         wanted = {role_of(p.name) for p in (*self.taken, *also) if p.name not in subject.arguments}
         held = {*self._given, *self.reach.networks}
-        self._made = tuple(role for role in ("G", "D") if role in wanted and role not in held)
+        self.made_roles = tuple(role for role in ("G", "D") if role in wanted and role not in held)
         # What computes with a generator's attributes (its latent size) is given the same attributes.
-        self.makes_networks = bool(self._made)
+        self.makes_networks = bool(self.made_roles)
         self.makes = self.makes_networks or any(self._slot(p) for p in self.taken)
 
     def _slot(self, p: inspect.Parameter) -> str:
@@ -63,9 +64,17 @@ class WorldMaker:
             return ""
         return role
 
+    def probabilities(self) -> bool:
+        """Whether the discriminator is known to end in a sigmoid."""
+        if "D" in self.made_roles:
+            return self.plan.probability
+        net = {**self.reach.networks, **self._given}.get("D")
+        last = list(net.modules())[-1] if isinstance(net, nn.Module) else None
+        return isinstance(last, nn.Sigmoid)
+
     def roles(self) -> tuple[str, ...]:
         """The networks that there are."""
-        return tuple(dict.fromkeys((*self._made, *self._given, *self.reach.networks)))
+        return tuple(dict.fromkeys((*self.made_roles, *self._given, *self.reach.networks)))
 
     def bound(self) -> dict[str, str]:
         """Parameter → what it is taken for."""
@@ -118,7 +127,7 @@ class WorldMaker:
             return copies.get(id(thing), thing)
 
         networks = {role: of(net) for role, net in {**self.reach.networks, **self._given}.items()}
-        networks |= {role: made_network(role, plan, int(case.values.get("#network", 0))) for role in self._made}
+        networks |= {role: made_network(role, plan, int(case.values.get("#network", 0))) for role in self.made_roles}
         networks = {role: networks[role] for role in sorted(networks)}
         reached = [of(one) for one in (*self.reach.optimizers, *subject.optimizers.values())]
         for thing in (*networks.values(), *reached):
@@ -131,18 +140,14 @@ class WorldMaker:
         world = World(
             networks=networks, optimizers=tuple(parts.optimizers), call=lambda: step(**arguments),
             batch=tuple(_tensors(tensors.get("real"))), fakes=tuple(_tensors(tensors.get("fake"))), parts=parts,
-            owners=tuple(of(one) for one in self.reach.owners),
+            copies=copies,
         )  # fmt: skip
         return world
 
     def beside(self, world: World) -> Callable[[], Any]:
         """The other step in a world, on the same networks and optimizers."""
         assert self.subject.beside is not None
-        other = self.subject.beside
-        owner = getattr(other, "__self__", None)
-        for mine, copy in zip(self.reach.owners, world.owners, strict=True):
-            if owner is mine:
-                other = getattr(copy, other.__name__)
+        other = rebound(self.subject.beside, world.copies)
         arguments = world.parts.arguments(parameters_of(self.subject.beside))
         return lambda: other(**arguments)
 

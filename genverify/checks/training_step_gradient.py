@@ -44,6 +44,11 @@ def plain(name: str) -> str:
     return _ALIASES.get(made, made)
 
 
+def _base(name: str) -> str:
+    """The loss, whatever stands inside its logarithm."""
+    return plain(name.partition(" with ")[0])
+
+
 @check(
     "training_step.gradient",
     statement="the gradient is that of a loss of the game in the discriminator's results, through the networks",
@@ -57,11 +62,12 @@ def gradient(subject: TrainingStep, case: Case, run: Run) -> Judgement:
     other = subject.calls.alternative
     if judged.outcome is Outcome.PASS or other is None or "factor" in judged.evidence.figures:
         return judged
-    again = _judge(replace(subject, prepared=other), case)
+    # A step that takes both is one of probabilities only where its loss has their logarithms.
+    again = _judge(replace(subject, prepared=other), case, logarithmic=True)
     return again if again.outcome is Outcome.PASS else judged
 
 
-def _judge(subject: TrainingStep, case: Case) -> Judgement:
+def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judgement:
     role = subject.trained[0]
     seen = run_once(subject, case)
     found = seen.gradient(role)
@@ -84,11 +90,13 @@ def _judge(subject: TrainingStep, case: Case) -> Judgement:
             examined=numbers, notes=notes, message=f"{role} gets no gradient from the discriminator's results"
         )
     if side_of(subject) == "discriminator" and not (played.real.numel() and played.fake.numel()):
+        if len([one for one in seen.updates if role in one.holds]) > 1:
+            return not_applicable("samples of the data and generated ones have updates of their own")
         unseen = "samples of the data" if played.fake.numel() else "generated samples"
         return failed(examined=numbers, notes=notes, message=f"the discriminator is not called on {unseen}")
     if callable(subject.loss):
         return _stated(subject, observed, play, numbers)
-    families = _families(subject)
+    families = [one for one in _families(subject) if not logarithmic or _base(one.name) in _LOGARITHMS]
     fits = first_fit(observed, play, _plain(families), subject.calls.dtype)
     if not fits and is_near(observed, play, _plain(families)):
         fits = first_fit(observed, play, [one for one in families if one not in _plain(families)], subject.calls.dtype)
@@ -128,7 +136,7 @@ def _named(subject: TrainingStep, name: str) -> bool:
     claimed = [subject.loss] if subject.loss is not None else (subject.claimed.losses if subject.claimed else ())
     if not claimed:
         return True
-    own = plain(name.partition(" with ")[0])
+    own = _base(name)
     for one in claimed:
         asked = plain(one)
         if asked == own or (side_of(subject) == "generator" and (asked, own) in _SAME):
@@ -136,6 +144,7 @@ def _named(subject: TrainingStep, name: str) -> bool:
     return False
 
 
+_LOGARITHMS = ("minimax", "nonsaturating", "saturating")
 # A generator's word for a loss that is another's.
 _SAME = {("hinge", "wasserstein"), ("minimax", "saturating"), ("minimax", "nonsaturating")}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -71,16 +70,6 @@ def _moved_rows(call: NetworkCall, other: NetworkCall) -> Tensor:
     return (a.reshape(len(a), -1) != b.reshape(len(b), -1)).any(1)
 
 
-def _copy_of(net: nn.Module) -> nn.Module:
-    made = copy.deepcopy(net)
-    for module in made.modules():
-        for name in ("_forward_hooks", "_forward_pre_hooks"):
-            kept = [key for key, hook in getattr(module, name).items() if ".hook" in getattr(hook, "__qualname__", "")]
-            for key in kept:
-                del getattr(module, name)[key]
-    return made
-
-
 def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Callable[[], Played]:
     """A function that plays the phase of a run that led to the first gradient of `role`.
 
@@ -100,7 +89,7 @@ def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Ca
         raise Unplayable("the discriminator is never called where gradients are recorded")
     if any(call.output is None for _, call in wanted):
         raise Unplayable("the discriminator returns something else than a tensor")
-    nets = {name: _copy_of(net) for name, net in seen.world.networks.items() if name in ("D", "G")}
+    nets = {name: net for name, net in subject.calls.world(case).networks.items() if name in ("D", "G")}
     own = not seen.world.batch
     flags = {}
     for k, _ in wanted:
@@ -187,7 +176,7 @@ def _play_g(subject: TrainingStep, nets: dict, calls: list, wanted: list, flags:
         for k, call in wanted:
             args = tuple(_from_g(value, outputs) for value in call.args)
             kwargs = {name: _from_g(value, outputs) for name, value in call.kwargs.items()}
-            found = _called(nets["D"], call, dict(call.state), args, kwargs)
+            found = _called(nets["D"], call, {name: t.clone() for name, t in call.state.items()}, args, kwargs)
             if not found.requires_grad and bool(flags[k][1].any()):
                 raise Unplayable("between generator and discriminator the samples are transformed")
             parts.append((found, flags[k]))

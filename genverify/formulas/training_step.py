@@ -105,6 +105,10 @@ def _factor(coefficients: Sequence[float]) -> tuple[bool, str]:
     return (True, "") if coefficients[0] > 0 else (False, "it goes up this loss")
 
 
+def _sigmoid_twice(coefficients: Sequence[float]) -> tuple[bool, str]:
+    return False, "but of a sigmoid taken twice: a probability is taken for a logit"
+
+
 def _generates(coefficients: Sequence[float]) -> tuple[bool, str]:
     factor, moved = coefficients
     label = 1.0 - moved / factor
@@ -157,6 +161,10 @@ def _families(probability: bool) -> tuple[LossFamily, ...]:
                 -shift), 1, _generates)  # fmt: skip
         add(f"saturating{beside}", "generator", _by(probability, lambda r, f: oracle.saturating_generator.terms(f),
             shift), 0, _factor)  # fmt: skip
+    twice = (lambda x: x) if probability else torch.sigmoid
+    add("minimax", "discriminator", lambda r, f, s, n: oracle.minimax_discriminator.terms(twice(r), twice(f), s, n), 2,
+        _sigmoid_twice)  # fmt: skip
+    add("non-saturating", "generator", lambda r, f: oracle.nonsaturating_generator.terms(twice(f)), 0, _sigmoid_twice)
     add("least squares", "discriminator", _least_squares, 2, _discriminates)
     add("Wasserstein", "discriminator", lambda r, f: (-r, f), 0, _factor)
     add("hinge", "discriminator", oracle.hinge_discriminator.terms, 0, _factor)

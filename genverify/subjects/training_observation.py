@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -211,8 +211,12 @@ class _Watch:
                    calls=len(self.calls))
         )  # fmt: skip
 
-    def _stepped(self, optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
-        self.updates[-1].after.update(snapshot(self.world.networks, _value))
+    def _stepped(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        nets = self.world.networks
+        self.updates[-1].after.update(snapshot(nets, _value))
+        if any(callable(one) for one in (*args[1:], *kwargs.values())):
+            # A closure made the gradient, within the optimizer's step.
+            self.updates[-1] = replace(self.updates[-1], grads=snapshot(nets, _grad), calls=len(self.calls))
 
 
 def _kept(value: Any) -> Any:  # noqa: ANN401 - whatever a network is given

@@ -66,7 +66,7 @@ class World:
         call: The step with its arguments.
         batch: The tensors of the data that the step is given.
         fakes: The generated samples that it is given.
-        owners: The trainers that it reaches.
+        copies: Id of an object that the step reaches → its copy.
         parts: From which the arguments of another step on the same networks are made.
     """
 
@@ -75,7 +75,7 @@ class World:
     call: Callable[[], Any]
     batch: tuple[Tensor, ...] = ()
     fakes: tuple[Tensor, ...] = ()
-    owners: tuple[Any, ...] = ()
+    copies: dict[int, Any] = field(default_factory=dict)
     parts: Any = None
 
 
