@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genverify.checks.check import check
-from genverify.checks.latent_variable_model_identity import Identity, identify
+from genverify.checks.latent_variable_model_identity import THRESHOLD, Identity, identify
 from genverify.checks.latent_variable_model_look import outputs
 from genverify.checks.latent_variable_model_terms import Term
 from genverify.checks.latent_variable_model_words import described, number
@@ -47,6 +47,8 @@ _SQUASHED = ("Sigmoid", "Softmax")
 def dialect(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
     """The weights that were fitted, against each other and against what is claimed."""
     found = identify(subject)
+    if found.threshold:
+        return not_applicable(THRESHOLD)
     if not found.candidates:
         return not_applicable(f"the loss is not understood: {found.problem}")
     notes = _notes(subject, found)
@@ -61,6 +63,10 @@ def _notes(subject: LatentVariableModel, found: Identity) -> tuple[str, ...]:
     notes = [*subject.calls.notes, described(subject, found)]
     if found.narrow:
         notes.append("it holds to the digits of float32 only: a constant such as log(σ² + 1e-8)?")
+    if found.beside:
+        notes.append("it holds a function of x alone beside its terms, such as a normaliser of the likelihood")
+    if found.prior:
+        notes.append(f"p(z) is what the model keeps as {found.prior!r}: say prior={found.prior!r} to claim it")
     if _collapsed(found):
         notes.append("the decoder's result does not move with z: the posterior has collapsed, or z is ignored")
     return tuple(notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,16 +22,47 @@ from genverify.checks.latent_variable_model_terms import (
 )
 from genverify.subjects.latent_variable_model import LatentVariableModel
 
-__all__ = ["importance_weighted", "kl_at_draw", "log_parts"]
+__all__ = ["importance_weighted", "kl_at_draw", "log_parts", "proposals"]
 
 
 def importance_weighted(subject: LatentVariableModel, seen: Look) -> dict[Key, list[Total]]:
     """The bounds −Σ log mean exp(log p(x, z) − log q(z|x)) over several draws, by family (Burda et al. 2016, eq. 8)."""
-    ratio = _log_ratio(subject, seen)
-    target = seen.x.detach().double()
     found: dict[Key, list[Total]] = {}
-    if ratio is None:
-        return found
+    for where, family, logs in _log_weights(subject, seen):
+        draws, rows = logs.shape[1:]
+        bound = -(torch.logsumexp(logs, 1) - math.log(draws)).sum(1)
+        name = f"importance-weighted bound of {draws} draws ({family})"
+        size = logs.abs().amax((1, 2)) * rows + 1.0
+        found[where, Term(name=name, normalised=True, whole=True)] = list(
+            zip(bound.tolist(), size.tolist(), strict=True)
+        )
+    return found
+
+
+def proposals(subject: LatentVariableModel, seen: Look) -> dict[str, list[float]]:
+    """Bounds that are none, in words: another power of the proposal, or the mean over other numbers than the draws."""
+    found: dict[str, list[float]] = {}
+    for power in (-1.0, 0.0, 0.5, 2.0):
+        for where, family, logs in _log_weights(subject, seen, power):
+            name = f"an importance-weighted bound ({family}, {where}) with log q(z|x) taken {power:g} times"
+            found[name] = (-torch.logsumexp(logs, 1).sum(1)).tolist()
+    for where, family, logs in _log_weights(subject, seen):
+        draws, rows = logs.shape[1:]
+        shapes = {"rows": logs.mT, "draws of several rows, laid out anew": logs.reshape(-1, rows, draws).mT}
+        for over, laid in shapes.items() if rows > 1 else ():
+            name = f"an importance-weighted bound ({family}, {where}) whose weights are averaged over {over}"
+            found[name] = (-torch.logsumexp(laid, 1).sum(1)).tolist()
+    return found
+
+
+def _log_weights(
+    subject: LatentVariableModel, seen: Look, power: float = 1.0
+) -> Iterator[tuple[str, str, Tensor]]:  # fmt: skip
+    """(where, family, log p(x, z) − power · log q(z|x) [runs, draws, rows]) where several draws are seen together."""
+    both = log_parts(subject, seen)
+    if both is None:
+        return
+    ratio, target = power * both[0] - both[1], seen.x.detach().double()
     for where, parts in views(seen.runs, target):
         for order, output in aligned(parts[0], target):
             runs, draws, rows, _ = output.shape
@@ -45,14 +77,8 @@ def importance_weighted(subject: LatentVariableModel, seen: Look) -> dict[Key, l
                     continue
                 scale = 0.5 / float(subject.decoder_variance or 1.0) if term.gaussian else 1.0
                 logs = -scale * of(output, wanted, subject.against).sum(-1) - at_draws
-                bound = -(torch.logsumexp(logs, 1) - math.log(draws)).sum(1)
-                if bool(torch.isfinite(bound).all()):
-                    name = f"importance-weighted bound of {draws} draws ({term.name})"
-                    size = logs.abs().amax((1, 2)) * rows + 1.0
-                    found[where + order, Term(name=name, normalised=True, whole=True)] = list(
-                        zip(bound.tolist(), size.tolist(), strict=True)
-                    )
-    return found
+                if bool(torch.isfinite(logs).all()):
+                    yield where + order, term.name, logs
 
 
 def kl_at_draw(subject: LatentVariableModel, seen: Look) -> list[Total] | None:
@@ -73,7 +99,7 @@ def log_parts(subject: LatentVariableModel, seen: Look) -> tuple[Tensor, Tensor]
     law = seen.law
     if law is None or seen.source is None or not law.elementwise or not bool((law.std > 0).all()):
         return None
-    prior = prior_of(subject)
+    prior = prior_of(subject, seen.condition)
     parts = [latents(run, seen.source) for run in seen.runs]
     z = torch.stack([one.detach().double() for one in parts if one is not None])
     normal = prior_normal(prior, law.mean)

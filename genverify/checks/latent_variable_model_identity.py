@@ -2,69 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import torch
+from torch.distributions import Distribution
 
-from genverify.checks.latent_variable_model_draws import importance_weighted, kl_at_draw
+from genverify.checks.latent_variable_model_encoders import settled, wakened
+from genverify.checks.latent_variable_model_equations import Candidate, Equations, equations, readings, tried_fit
 from genverify.checks.latent_variable_model_fit import Fit, fit
 from genverify.checks.latent_variable_model_look import Look, look, outputs
 from genverify.checks.latent_variable_model_stated import stated_pairs
-from genverify.checks.latent_variable_model_terms import Term, kl_of_law, reconstructions
+from genverify.checks.latent_variable_model_terms import Term, prior_of
 from genverify.errors import SubjectRaised
 from genverify.subjects.latent_events import sample_condition, sample_events
 from genverify.subjects.latent_observation import tensors_of
 from genverify.subjects.latent_variable_model import LatentVariableModel
 
-__all__ = ["Candidate", "Equations", "Identity", "batch", "equations", "identify", "tried_fit"]
+__all__ = ["THRESHOLD", "Identity", "batch", "identify"]
 
 # Rows → looks: three weights are fitted to each, and to the first also the parts of a KL term, to say which is off.
 _LOOKS = {1: 5, 2: 4, 3: 4}
-# Roundings of a loss beside its sums: an exponential, a logarithm, products, a mean.
-_OPERATIONS = 64
 NARROW = torch.float32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One way to read the loss.
-
-    Attributes:
-        where: Where the decoder's result was seen.
-        term: The likelihood.
-        at_draw: Whether the KL term is the one at the draw, log q − log p, or the integral.
-    """
-
-    where: str
-    term: Term
-    at_draw: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Equations:
-    """The losses of several looks, and the terms that may explain them; a row for each run.
-
-    Attributes:
-        losses: L.
-        terms: (where, family) → (values, sizes).
-        kl: (values, sizes) of the integral, or None.
-        drawn: The same at the draw.
-        groups: The look of each run.
-        numbers: How many numbers one term sums.
-    """
-
-    losses: list[float]
-    terms: dict[tuple[str, Term], tuple[list[float], list[float]]]
-    kl: tuple[list[float], list[float]] | None
-    drawn: tuple[list[float], list[float]] | None
-    groups: list[int]
-    numbers: int
-
-    @property
-    def operations(self) -> int:
-        """Roundings of one loss."""
-        return _OPERATIONS + self.numbers
+# Under which names a model keeps its prior.
+PRIORS = ("prior", "p_z", "pz", "prior_dist", "get_prior", "prior_z", "_prior")
+THRESHOLD = (
+    "the KL term counts as such only where it is large: a threshold such as free bits, or a capacity; what it is below "
+    "that is not judged"
+)
 
 
 @dataclass(kw_only=True)
@@ -81,6 +46,9 @@ class Identity:
         rows: The batch size at which it was.
         nearest: The best fit that failed, with its reading.
         narrow: Whether it holds to the digits of float32 only.
+        beside: Whether the loss holds a function of x alone beside its terms.
+        threshold: Whether the KL term counts where it is large, and not as a KL term does elsewhere.
+        prior: The attribute of the model that is p(z), where nothing is claimed of it and the standard normal is not.
         sign: −1 where the loss is a bound to be maximised.
     """
 
@@ -93,6 +61,9 @@ class Identity:
     rows: int = 1
     nearest: tuple[Candidate, Fit] | None = None
     narrow: bool = False
+    beside: bool = False
+    threshold: bool = False
+    prior: str = ""
     sign: float = 1.0
 
 
@@ -100,60 +71,6 @@ def batch(subject: LatentVariableModel, rows: int, number: int) -> Look:
     """A look at an irregular batch of so many rows."""
     x = sample_events(subject, subject.calls.data, rows, subject.calls.dtype, number)
     return look(subject, x, sample_condition(subject, rows, subject.calls.dtype, number), number)
-
-
-def equations(
-    subject: LatentVariableModel, looks: Sequence[Look], *, drawn: bool = True,
-    only: Sequence[Candidate] | None = None,
-) -> Equations:  # fmt: skip
-    """The equations that the looks give; with the KL terms at the draw where these are asked for."""
-    wanted = None if only is None else {(one.where, one.term) for one in only}
-    losses: list[float] = []
-    groups: list[int] = []
-    terms: dict[tuple[str, Term], tuple[list[float], list[float]]] = {}
-    kl: tuple[list[float], list[float]] = ([], [])
-    at: tuple[list[float], list[float]] = ([], [])
-    for group, seen in enumerate(looks):
-        losses += [float(run.loss.detach()) for run in seen.runs]
-        groups += [group] * len(seen.runs)
-        for key, totals in reconstructions(subject, seen, wanted).items():
-            mine = terms.setdefault(key, ([], []))
-            mine[0].extend(value for value, _ in totals)
-            mine[1].extend(size for _, size in totals)
-        if drawn:
-            for key, totals in importance_weighted(subject, seen).items():
-                mine = terms.setdefault(key, ([], []))
-                mine[0].extend(value for value, _ in totals)
-                mine[1].extend(size for _, size in totals)
-        integral = None if seen.law is None else kl_of_law(subject, seen.law)
-        at_draws = kl_at_draw(subject, seen) if drawn else None
-        if integral is not None:
-            kl[0].extend([integral[0]] * len(seen.runs))
-            kl[1].extend([integral[1]] * len(seen.runs))
-        if at_draws is not None:
-            at[0].extend(value for value, _ in at_draws)
-            at[1].extend(size for _, size in at_draws)
-    count = len(losses)
-    sums = looks[0].x.numel() + (looks[0].noise.shape[1] if len(looks) else 0)
-    return Equations(
-        losses=losses, groups=groups, numbers=sums, terms={k: v for k, v in terms.items() if len(v[0]) == count},
-        kl=kl if len(kl[0]) == count else None, drawn=at if len(at[0]) == count else None,
-    )  # fmt: skip
-
-
-def tried_fit(given: Equations, one: Candidate, dtype: torch.dtype) -> Fit | None:
-    """The fit of L = a R + b K + c."""
-    term, kl = given.terms.get((one.where, one.term)), given.drawn if one.at_draw else given.kl
-    if term is None or kl is None:
-        return None
-    ones = [1.0] * len(given.losses)
-    if one.term.whole:
-        made = fit(given.losses, [term[0], ones], [term[1], ones], operations=given.operations, dtype=dtype)
-        (a, c), (da, dc) = made.weights, made.error
-        return replace(made, weights=(a, a, c), error=(da, da, dc))
-    return fit(
-        given.losses, [term[0], kl[0], ones], [term[1], kl[1], ones], operations=given.operations, dtype=dtype
-    )  # fmt: skip
 
 
 def _without_kl(given: Equations, key: tuple[str, Term], dtype: torch.dtype, *, drawn: bool) -> Fit:
@@ -197,6 +114,24 @@ def _looked(subject: LatentVariableModel) -> dict[int, list[Look]]:
 
 
 def _identified(subject: LatentVariableModel) -> Identity:
+    """What the loss is, with the prior that is claimed; else with one that the model keeps."""
+    first = _read(subject)
+    if first.candidates or first.blame not in ("kl", "reconstruction", "batch") or subject.prior is not None:
+        return first
+    for name in PRIORS:
+        subject.memory["own prior"] = name
+        try:
+            again = _read(subject) if isinstance(prior_of(subject), Distribution) else first
+        except (AttributeError, SubjectRaised):
+            continue
+        if again.candidates:
+            again.prior = name
+            return again
+    subject.memory.pop("own prior")
+    return first
+
+
+def _read(subject: LatentVariableModel) -> Identity:
     looks = _looked(subject)
     result = Identity(looks=looks)
     dtype = subject.calls.dtype
@@ -208,7 +143,7 @@ def _identified(subject: LatentVariableModel) -> Identity:
             result.problem = "the loss is not finite"
             return result
         for width in dict.fromkeys((dtype, NARROW if dtype == torch.float64 else dtype)):
-            result.candidates = [one for one in _readings(first, drawn) if _holds(given.values(), one, width)]
+            result.candidates = [one for one in readings(first, drawn=drawn) if _holds(given.values(), one, width)]
             result.narrow = width != dtype
             if result.candidates:
                 break
@@ -228,9 +163,9 @@ def _identified(subject: LatentVariableModel) -> Identity:
     if not result.candidates:
         narrow = NARROW if dtype == torch.float64 else dtype
         for rows, g in given.items():
-            if not any(_holds([g], one, narrow) for drawn in (False, True) for one in _readings(g, drawn)):
+            if not any(_holds([g], one, narrow) for drawn in (False, True) for one in readings(g, drawn=drawn)):
                 _blame(result, rows, g, narrow)
-                return result
+                return _second_opinion(subject, result)
         result.blame, result.problem = "batch", "batches of different sizes are reduced in different ways"
         return result
     chosen = result.candidates[0]
@@ -241,6 +176,30 @@ def _identified(subject: LatentVariableModel) -> Identity:
     a, b, _ = next(iter(result.weights.values())).weights
     if subject.calls.maximised or (subject.calls.maximised is None and a < 0 and b < 0):
         result.sign = -1.0
+    w = next(iter(result.weights.values()))
+    if result.sign * w.weights[1] <= w.error[1] < float("inf") and not chosen.term.whole:
+        seen = next(iter(looks.values()))[0]
+        result.threshold = wakened(subject, seen.x, seen.condition, [chosen])
+    return result
+
+
+def _second_opinion(subject: LatentVariableModel, result: Identity) -> Identity:
+    """Where the KL term is blamed: what is left of the loss may be a function of x alone, or lie below a threshold."""
+    if result.blame != "kl":
+        return result
+    firsts = {rows: several[0] for rows, several in result.looks.items()}
+    made = {rows: settled(subject, seen.x, seen.condition) for rows, seen in firsts.items()}
+    found = [pair for pair in made.values() if pair is not None]
+    if len(found) == len(made) and len({pair[0] for pair in found}) == 1:
+        result.candidates, result.beside, result.blame, result.problem = [found[0][0]], True, "", ""
+        result.narrow = False
+        result.weights = {rows: pair[1] for rows, pair in made.items() if pair is not None}
+        a, b, _ = found[0][1].weights
+        if subject.calls.maximised or (subject.calls.maximised is None and a < 0 and b < 0):
+            result.sign = -1.0
+        return result
+    seen = firsts[result.rows]
+    result.threshold = wakened(subject, seen.x, seen.condition)
     return result
 
 
@@ -254,6 +213,9 @@ def _out_of_sight(subject: LatentVariableModel, looks: dict[int, list[Look]]) ->
     draws = 1
     if stated and seen.law is not None:
         draws = max(1, seen.law.mean.numel() // (len(events) or 1) // stated[0].parts(stated[0].leaves)[0].numel())
+    # An encoder that is given each row several times draws as often.
+    taken = [t.numel() for e in run.of("encoder")[:1] for t in tensors_of(list(e.inputs))[:1]]
+    draws *= max(1, taken[0] // numbers) if taken and taken[0] % numbers == 0 else 1
     of_model = [t.numel() for e in run.of("forward") for t in tensors_of(e.output)]
     if sizes != {numbers * draws} and numbers * draws not in of_model:
         return "no result of the decoder or of the model has the numbers of x: what is compared with it was not seen"
@@ -261,10 +223,6 @@ def _out_of_sight(subject: LatentVariableModel, looks: dict[int, list[Look]]) ->
     if seen.source is not None and seen.source.role == "latent" and len(events) != len(calls) and len(events) > 0:
         return f"z is drawn {len(calls)} times and decoded {len(events)} times: which draw is which was not seen"
     return ""
-
-
-def _readings(given: Equations, drawn: bool) -> list[Candidate]:
-    return [Candidate(where=where, term=term, at_draw=drawn) for where, term in given.terms]
 
 
 def _holds(given: Iterable[Equations], one: Candidate, dtype: torch.dtype) -> bool:

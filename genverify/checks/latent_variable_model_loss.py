@@ -7,16 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from genverify.checks.check import check
+from genverify.checks.latent_variable_model_contradiction import mispaired, misweighed
+from genverify.checks.latent_variable_model_encoders import settled
+from genverify.checks.latent_variable_model_equations import Candidate, Equations, equations, tried_fit
 from genverify.checks.latent_variable_model_fit import Fit
-from genverify.checks.latent_variable_model_identity import (
-    Candidate,
-    Equations,
-    Identity,
-    equations,
-    identify,
-    tried_fit,
-)
-from genverify.checks.latent_variable_model_look import Look, look, rows_of_case
+from genverify.checks.latent_variable_model_identity import THRESHOLD, Identity, identify
+from genverify.checks.latent_variable_model_look import look, rows_of_case
 from genverify.checks.latent_variable_model_slips import slip_of_kl, slip_of_reconstruction
 from genverify.numerics.rounding import gamma
 from genverify.subjects.budget import Run
@@ -47,9 +43,11 @@ def reconstruction_term(subject: LatentVariableModel, case: Case, run: Run) -> J
     skipped = _unseen(subject)
     if skipped is not None:
         return skipped
-    seen = look(subject, *rows_of_case(subject, case))
     if found.blame == "reconstruction" or (found.problem and not found.blame):
-        return _nothing_fits(subject, found, seen)
+        if "unknown" not in subject.memory:  # the same at every batch
+            subject.memory["unknown"] = _nothing_fits(subject, found)
+        return subject.memory["unknown"]
+    seen = look(subject, *rows_of_case(subject, case))
     given = equations(
         subject, [seen], only=found.candidates or ([found.nearest[0]] if found.nearest is not None else None)
     )
@@ -77,37 +75,64 @@ def kl_term(subject: LatentVariableModel, case: Case, run: Run) -> Judgement:
         return skipped
     if found.blame == "batch":
         return failed(rung=Rung.EXACT, examined=1, notes=subject.calls.notes, message=found.problem)
+    if found.threshold:
+        return not_applicable(THRESHOLD)
     if found.blame == "kl":
-        assert found.nearest is not None
-        return failed(
-            rung=Rung.EXACT, examined=1, quantity="|loss − (a R + b KL + c)|", notes=subject.calls.notes,
-            message=f"the loss moves with the draw as {found.nearest[0].term.name} does, but {found.problem} of the "
-            f"law that z follows{slip_of_kl(subject, found)}",
-        )  # fmt: skip
+        return _no_kl(subject, found)
     if not found.candidates:
         return not_applicable(f"the reconstruction term is not understood: {found.problem}")
     if any(made.error[1] == float("inf") for made in found.weights.values()):
         return not_applicable("KL(q ‖ p) is the same at every x that was tried: it cannot be told from a constant")
+    if found.beside:
+        return _beside(subject, found, case)
     seen = look(subject, *rows_of_case(subject, case))
     given = equations(subject, [seen], only=found.candidates)
     readings = [(one, _weights(found, one, len(seen.x))) for one in found.candidates]
     return _judged(subject, found, given, readings, differences=False)
 
 
-def _nothing_fits(subject: LatentVariableModel, found: Identity, seen: Look) -> Judgement:
-    if not found.blame:
-        return failed(
-            rung=Rung.EXACT,
-            examined=1,
-            notes=subject.calls.notes,
-            message=f"{found.problem} at an event of moderate size",
-        )
+def _no_kl(subject: LatentVariableModel, found: Identity) -> Judgement:
+    assert found.nearest is not None
+    slip = slip_of_kl(subject, found)
+    if subject.conditional and subject.prior is None and not slip.startswith(":"):
+        return inconclusive(
+            f"{found.problem} of the law that z follows to a standard normal prior: where the prior depends on the "
+            "condition, say prior=lambda model, condition: … (a torch distribution)", rung=Rung.EXACT,
+        )  # fmt: skip
     return failed(
-        rung=Rung.EXACT,
-        examined=1,
-        notes=subject.calls.notes,
-        message=f"{found.problem}{slip_of_reconstruction(found, seen)}",
-    )
+        rung=Rung.EXACT, examined=1, quantity="|loss − (a R + b KL + c)|", notes=subject.calls.notes,
+        message=f"the loss moves with the draw as {found.nearest[0].term.name} does, but {found.problem} of the "
+        f"law that z follows{slip}",
+    )  # fmt: skip
+
+
+def _beside(subject: LatentVariableModel, found: Identity, case: Case) -> Judgement:
+    """At each batch by itself, under several encoders: a function of x alone stays."""
+    x, condition = rows_of_case(subject, case)
+    evidence = {"rung": Rung.EXACT, "examined": len(x), "quantity": "|loss − (a R + b KL + c(x))|"}
+    notes = (*subject.calls.notes, "the loss holds a function of x alone beside its terms")
+    if settled(subject, x, condition, found.candidates) is not None:
+        return passed(**evidence, notes=notes)
+    return inconclusive("what is left of the loss beside a function of x could not be told", notes=notes)
+
+
+def _nothing_fits(subject: LatentVariableModel, found: Identity) -> Judgement:
+    """Wrong where that can be shown of any likelihood, or of the one that is declared; else a likelihood not known."""
+    evidence = {"rung": Rung.EXACT, "examined": 1, "notes": subject.calls.notes}
+    if not found.blame:
+        return failed(**evidence, message=f"{found.problem} at an event of moderate size")
+    looks = found.looks[found.rows]
+    most = max(found.looks)
+    shown = mispaired(subject, found.looks[most][0]) or misweighed(subject, looks, found.given[found.rows])
+    nearest = slip_of_reconstruction(found)
+    if shown:
+        return failed(**evidence, message=f"{found.problem}: {shown}")
+    if subject.likelihood is not None:
+        return failed(**evidence, message=f"{found.problem}, that which is declared neither{nearest}")
+    return inconclusive(
+        f"{found.problem}{nearest}; of a likelihood that is none of the usual ones, say likelihood=lambda out, x: "
+        "−log p(x|z), by numbers or rows", rung=Rung.EXACT, notes=subject.calls.notes,
+    )  # fmt: skip
 
 
 def _weights(found: Identity, one: Candidate, rows: int) -> tuple[float, ...]:

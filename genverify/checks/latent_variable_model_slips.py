@@ -82,7 +82,7 @@ def _parts(looks: list[Look]) -> list[list[float]] | None:
     ]
 
 
-def slip_of_reconstruction(found: Identity, seen: Look) -> str:
+def slip_of_reconstruction(found: Identity) -> str:
     """The nearest likelihood, and how near."""
     if found.nearest is None:
         return "; the decoder's result has another size than x, or was not seen: name it by decoder=…"

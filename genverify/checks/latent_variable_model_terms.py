@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
@@ -265,15 +266,21 @@ def aligned(output: Tensor, target: Tensor) -> list[tuple[str, Tensor]]:
     ]
 
 
-def prior_of(subject: LatentVariableModel) -> Any:  # noqa: ANN401 - a distribution, or None for the standard normal
-    """The prior: a distribution, or None."""
-    stated = subject.prior
-    if isinstance(stated, str):
-        stated = getattr(subject.calls.module, stated)
-        stated = stated() if callable(stated) and not isinstance(stated, torch.nn.Module) else stated
-    elif callable(stated) and not isinstance(stated, Distribution):
-        stated = stated(subject.calls.module)
-    return stated
+def prior_of(subject: LatentVariableModel, condition: Tensor | None = None) -> Any:  # noqa: ANN401
+    """The prior, given a condition: a distribution, or None for the standard normal."""
+    stated = subject.prior if subject.prior is not None else subject.memory.get("own prior")
+    if stated is None or isinstance(stated, Distribution):
+        return stated
+    named = isinstance(stated, str)
+    with subject_code(), torch.no_grad():
+        if named:
+            stated = getattr(subject.calls.module, stated)
+            if isinstance(stated, Distribution) or not callable(stated):
+                return stated
+        if named or isinstance(stated, torch.nn.Module):
+            return stated()
+        takes = len([p for p in signature(stated).parameters.values() if p.default is p.empty])
+        return stated(subject.calls.module, condition) if takes > 1 else stated(subject.calls.module)
 
 
 def prior_normal(prior: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:  # noqa: ANN401
@@ -290,16 +297,16 @@ def prior_normal(prior: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:  # n
     return mean, std
 
 
-def kl_of_law(subject: LatentVariableModel, law: Law) -> Total | None:
+def kl_of_law(subject: LatentVariableModel, law: Law, condition: Tensor | None = None) -> Total | None:
     """KL(q ‖ p) of all z that are drawn together, with the size of its parts; None where it is none."""
     alive = law.std > 0
     if not bool(alive.any()):
         return None
     mean, std, error = law.mean[alive], law.std[alive], law.error[alive]
-    prior = prior_normal(prior_of(subject), mean)
+    prior = prior_normal(prior_of(subject, condition), law.mean)
     if prior is None:
         return None
-    m, s = prior
+    m, s = (part[alive] for part in prior)
     if law.elementwise:
         value = subject.against.kl(mean, std, m, s)
     else:

@@ -43,6 +43,11 @@ def described(subject: LatentVariableModel, found: Identity) -> str:
     said = number(ratio, sizes={"d": numbers, "k": latents} if ratio < _SMALL else {})
     if any(made.error[k] == math.inf for made in found.weights.values() for k in (0, 1)):
         return f"{head} ELBO with {one.term.name}, whose β cannot be told: one of its terms is the same at every x"
+    made = next(iter(found.weights.values()))
+    if not one.term.whole and abs(made.weights[1]) <= made.error[1]:
+        return f"this loss is the {one.term.name}, without a KL term"
+    if not one.term.whole and abs(made.weights[0]) <= made.error[0]:
+        return "this loss is the KL term, without a reconstruction term"
     if one.term.whole:
         text = f"{head} {one.term.name}"
     elif one.term.gaussian:

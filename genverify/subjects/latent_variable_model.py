@@ -109,8 +109,8 @@ class LatentVariableModel(Subject):
         beta: The weight of the KL term that is claimed; any positive one is accepted, and said, by default. A squared
             error has some variance at every β, so that of such a loss it claims something beside `decoder_variance`.
         decoder_variance: The variance of a Gaussian decoder that is claimed, at that β (1 by default).
-        prior: p(z): a torch distribution, the name of an attribute that holds one, or a function model → distribution;
-            standard normal by default.
+        prior: p(z): a torch distribution, the name of an attribute that holds one, or a function model → distribution,
+            or (model, condition) → distribution; by default the standard normal, or one kept under a usual name.
         likelihood: −log p(x|z) of a decoder that is none of the usual ones: (what the decoder returned, x) → numbers.
         output: Which of several results of the loss is meant: an index, or a key.
         fixed: Further arguments of the loss or of the model, by name: ``{"M_N": 0.005}``.

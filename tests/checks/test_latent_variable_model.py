@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,24 @@ from genverify.checks.latent_variable_model_fit import fit
 from genverify.cli.declaring import declare
 from tests.mutants.flow import seeded
 from tests.mutants.latent_twins import Conditional, D, H, Vae, kl_sum, loss_function
+from tests.mutants.latent_wild import Logits as Unbounded
+from tests.mutants.latent_wild import (
+    NotHalved,
+    OverRows,
+    OwnPrior,
+    PriorOfCondition,
+    WithoutPrior,
+    broadcast,
+    capacity,
+    exchanged,
+    first_row,
+    free_bits,
+    free_nats,
+    heavy_tailed,
+    mixed_errors,
+    of_the_batch,
+    root,
+)
 
 DIALECT = "latent_variable_model.dialect"
 
@@ -207,6 +226,64 @@ def test_the_model_is_left_as_it_was():
     assert torch.equal(state, torch.get_rng_state())
     assert not model._forward_hooks
     assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.parametrize("loss", [heavy_tailed, mixed_errors, root])
+def test_a_likelihood_that_is_not_known_is_neither_accused_nor_passed(loss):
+    verdict = judged("reconstruction_term", loss)
+    assert verdict.outcome is gv.Outcome.INCONCLUSIVE, str(verdict)
+    assert "say likelihood=lambda out, x" in verdict.evidence.message
+    assert judged("kl_term", loss).outcome is gv.Outcome.NOT_APPLICABLE
+
+
+def test_a_prior_that_depends_on_the_condition_is_asked_for():
+    declared = {"model": PriorOfCondition, "loss": None, "condition_shape": 3, "data": "real"}
+    verdict = judged("kl_term", **declared)
+    assert verdict.outcome is gv.Outcome.INCONCLUSIVE, str(verdict)
+    assert "say prior=lambda model, condition" in verdict.evidence.message
+    wrong = judged("kl_term", **declared, prior=lambda model, c: torch.distributions.Normal(0 * c[:, :2], 1.0))
+    assert wrong.outcome is gv.Outcome.FAIL
+
+
+def test_a_prior_that_the_model_keeps_is_said():
+    verdict = judged("dialect", None, OwnPrior)
+    assert any("what the model keeps as 'prior'" in note for note in verdict.evidence.notes)
+    assert judged("kl_term", None, OwnPrior, prior="prior").outcome is gv.Outcome.PASS
+
+
+@pytest.mark.parametrize("loss", [free_bits, free_nats, capacity])
+def test_a_kl_term_below_a_threshold_is_said_to_be_one(loss):
+    verdict = judged("dialect", loss)
+    assert verdict.outcome is gv.Outcome.NOT_APPLICABLE
+    assert "a threshold such as free bits, or a capacity" in verdict.evidence.message
+
+
+@pytest.mark.parametrize(
+    ("loss", "model", "words"),
+    [
+        (of_the_batch, Unbounded, "the reconstruction of row 1 of a batch is compared with x of row 0"),
+        (broadcast, Vae, "the reconstruction of row 1 of a batch is compared with x of row 0"),
+        (first_row, Vae, "of row 1 of a batch does not enter the loss"),
+        (exchanged, Vae, "a cross-entropy whose arguments are exchanged"),
+        (None, NotHalved, "the squared error over σ² has weight 0.5 and log σ 2"),
+        (None, WithoutPrior, "log q(z|x) has weight 1 and log p(z) 0,"),
+        ("negative_iwae_bound", OverRows, "whose weights are averaged over rows"),
+    ],
+)
+def test_what_no_likelihood_does_is_named(loss, model, words):
+    verdict = judged("reconstruction_term", loss, model, data="real" if model is NotHalved else None)
+    assert verdict.outcome is gv.Outcome.FAIL, str(verdict)
+    assert words in verdict.evidence.message
+
+
+def test_noise_that_is_none_of_torchs_is_refused_in_words():
+    class Foreign(Vae):
+        def reparameterize(self, mu, logvar):
+            noise = torch.from_numpy(np.random.randn(*mu.shape)).to(mu)  # noqa: NPY002 - as people write it
+            return mu + noise * torch.exp(0.5 * logvar)
+
+    with pytest.raises(gv.UsageError, match="none of torch's"):
+        judged("sample_law", model=Foreign)
 
 
 def test_an_encoder_that_sees_nothing_leaves_beta_open():
