@@ -95,8 +95,7 @@ def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype
     if solved is None:
         return None
     chosen, share, worst, part = solved
-    # Rounding takes half of the digits at most, where the networks are such that they can be trained at all.
-    if part > math.sqrt(torch.finfo(dtype).eps):
+    if part > _limit(dtype):
         return None
 
     def again() -> tuple[Tensor, ...]:
@@ -105,6 +104,11 @@ def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype
     (allowance,) = measured_allowances(again, (gradient,), dtype=dtype)
     allowed = float(allowance.allowed.max())
     return (chosen, share, worst, allowed) if worst <= allowed else None
+
+
+def _limit(dtype: torch.dtype) -> float:
+    """Rounding takes half of the digits at most, where the networks are such that they can be trained at all."""
+    return math.sqrt(torch.finfo(dtype).eps)
 
 
 def is_near(gradient: Tensor, play: Callable[[], Played], families: Sequence[LossFamily]) -> bool:
@@ -159,25 +163,38 @@ def penalty_fit(
     dtype: torch.dtype,
 ) -> tuple[Fit, str, float] | None:
     """(loss, penalty, weight): the first loss that fits with the gradient of a penalty beside it."""
-    points = play().points
-    for family in families:
-        for name, penalty in penalties.items():
-            for where in ("between", "real", "generated") if "between" not in name else ("between",):
-                if where not in points:
-                    continue
-                try:
-                    made = fitted(gradient, play, _with_penalty(family, penalty, where), dtype)
-                except (RuntimeError, ValueError):  # a critic that cannot be taken row by row
-                    continue
-                if made is None or made[1] < _NONE:
-                    continue
-                *own, weight = made[0]
-                accepted, words = family.reading(own)
-                fit = Fit(name=family.name, accepted=accepted, words=words, coefficients=tuple(own), residual=made[2],
-                          allowed=made[3], samples=play().fake.numel())  # fmt: skip
-                said = name if "between" in name else f"{name} at {where} samples"
-                return fit, said, weight / own[0]
+    played = play()
+    vectors = [columns_of(family)(played) for family in families]
+    for name, where in _places(penalties, played):
+        try:
+            assert played.critic is not None
+            term = gradient_of(penalties[name](played.critic, played.points[where]), played)
+        except (RuntimeError, ValueError):  # a critic that cannot be taken row by row
+            continue
+        for family, own_vectors in zip(families, vectors, strict=True):
+            near = _solved(gradient, [*own_vectors, term])
+            if near is None or near[1] < _NONE or near[3] > _limit(dtype):
+                continue
+            made = fitted(gradient, play, _with_penalty(family, penalties[name], where), dtype)
+            if made is None:
+                continue
+            *own, weight = made[0]
+            accepted, words = family.reading(own)
+            fit = Fit(name=family.name, accepted=accepted, words=words, coefficients=tuple(own), residual=made[2],
+                      allowed=made[3], samples=played.fake.numel())  # fmt: skip
+            said = name if "between" in name else f"{name} at {where} samples"
+            return fit, said, weight / own[0]
     return None
+
+
+def _places(penalties: Mapping[str, Penalty], played: Played) -> list[tuple[str, str]]:
+    """(penalty, where it is taken), as far as the critic was called there."""
+    return [
+        (name, where)
+        for name in penalties
+        for where in (("between",) if "between" in name else ("between", "real", "generated"))
+        if where in played.points
+    ]
 
 
 def _with_penalty(family: LossFamily, penalty: Penalty, where: str) -> Columns:

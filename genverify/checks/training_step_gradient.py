@@ -101,7 +101,8 @@ def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judg
     if not fits and is_near(observed, play, _plain(families)):
         fits = first_fit(observed, play, [one for one in families if one not in _plain(families)], subject.calls.dtype)
     good = [one for one in fits if one.accepted and _named(subject, one.name)]
-    if not good and side_of(subject) == "discriminator":
+    slopes = subject.second_order or any(call.differentiable for call in seen.of("D"))
+    if not good and slopes and side_of(subject) == "discriminator":
         named = [one for one in _plain(families) if _named(subject, one.name)]
         beside = penalty_fit(observed, play, named, dict(subject.against.penalties), subject.calls.dtype)
         if beside is not None and beside[0].accepted:

@@ -34,6 +34,7 @@ class NetworkCall:
         rng: Torch's random state before the call.
         training: Whether it was in training mode.
         recorded: Whether gradients were recorded.
+        differentiable: Whether what it was given could be differentiated by, as a penalty on the slope has to.
         updates: How many updates had been made before.
     """
 
@@ -45,6 +46,7 @@ class NetworkCall:
     rng: Tensor
     training: bool
     recorded: bool
+    differentiable: bool
     updates: int
 
 
@@ -187,9 +189,11 @@ class _Watch:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             kept = {"args": _kept(args), "kwargs": _kept(kwargs), "rng": torch.get_rng_state()}
             state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
+            by = any(isinstance(one, Tensor) and one.requires_grad for one in (*args, *kwargs.values()))
             self._open.append(
-                {"role": role, "state": state, "training": module.training, "recorded": torch.is_grad_enabled(), **kept}
-            )
+                {"role": role, "state": state, "training": module.training, "recorded": torch.is_grad_enabled(),
+                 "differentiable": by, **kept}
+            )  # fmt: skip
 
         return hook
 
