@@ -20,8 +20,11 @@ from genverify.verdict import Judgement, failed, inconclusive, passed
 
 __all__ = ["Line", "judge_line", "pullback", "wave"]
 
-# Shorter reaches, as parts of the first, for maps with many kinks; three steps each.
-_SHORTER, _SHORT_LEVELS = (2.0**-6, 2.0**-12), 3
+# Shorter reaches, as parts of the first, for maps with many kinks; three steps each. Where there are n rectifiers the
+# kinks are about 1/n apart: the last reach is for tens of thousands, and leaves half the digits.
+_SHORTER, _SHORT_LEVELS = (2.0**-12, 2.0**-18), 3
+# Relative errors that the first steps leave where there are kinks, and no smooth map's.
+_HOPELESS = 1e-3
 # Extrapolation estimates its error, and does not bound it.
 _MARGIN = 4.0
 _NARROW = "the derivative is accurate to float32 only: a constant that was rounded to it?"
@@ -119,9 +122,9 @@ def judge_line(line: Line, near: Callable[[float], Line | None]) -> Judgement:
 
 def _differences(line: Line, y: Tensor, noise: Tensor | None = None) -> FiniteDifference:
     """The slopes of all elements; where kinks spoil half of them, from shorter steps, too, as far as digits reach."""
-    seen = slope_along(line.value, line.reach, noise=noise)
     if y.dtype != torch.float64:
-        return seen
+        return slope_along(line.value, line.reach, noise=noise)
+    seen = slope_along(line.value, line.reach, noise=noise, hopeless=_HOPELESS)
     for shorter in _SHORTER:
         if int((_cotangent(seen, y) != 0).sum()) * 2 > y.numel():
             break

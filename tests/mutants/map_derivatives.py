@@ -173,3 +173,52 @@ TWINS = [
         make=lambda: Map(lambda x: x + (x.round() - x).detach(), event_shape=2, gradient=False),
     ),
 ]  # fmt: skip
+
+
+class _ScaledRelu(torch.autograd.Function):
+    """ReLU whose backward is larger by one in a hundred."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (x,) = ctx.saved_tensors
+        return 1.01 * grad * (x > 0)
+
+
+class _RectifiedNetwork(nn.Module):
+    """Convolutions and residual sums with some ten thousand rectifiers, so that kinks are everywhere."""
+
+    def __init__(self, rectifier=torch.relu):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.branch = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+        self.last = nn.Linear(8, 4)
+        self.rectifier = rectifier
+
+    def forward(self, x):
+        x = self.rectifier(self.stem(x))
+        return self.last(self.rectifier(x + self.branch(x)).mean((2, 3)))
+
+
+def _rectified(rectifier=torch.relu) -> Map:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Map(_RectifiedNetwork(rectifier), event_shape=(3, 32, 32))
+
+
+MUTANTS += [
+    Mutant(
+        name=f"a rectifier's backward wrong by 1 %: {check}",
+        make=lambda: _rectified(_ScaledRelu.apply),
+        killed_by=check,
+    )
+    for check in ("map.gradient", "map.parameter_gradient")
+]
+TWINS += [
+    Twin(name="a network of rectifiers on images", make=_rectified),
+    Twin(name="a steep sine", make=lambda: Map(lambda x: torch.sin(300 * x), event_shape=4)),
+]
