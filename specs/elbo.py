@@ -84,7 +84,13 @@ def test_the_identity_of_the_bound(reference, like):
     assert sympy.expand(sympy.log(EVIDENCE) - gap - (likelihood - divergence(Q, PRIOR))) == 0
     assert sympy.expand(sympy.expand_log(sympy.log(one), force=True) - logs[1]) == 0  # log p(z | x), as Bayes has it
     equation = claims.IDENTITY.equation()
-    assert len(equation.lhs.free_symbols | equation.rhs.free_symbols) == 4
+    meaning = {
+        r"\log p(x)": sympy.log(EVIDENCE), r"\operatorname{E}_q \log p(x \mid z)": likelihood,
+        r"\mathrm{KL}\left(q \,\Vert\, p(z \mid x)\right)": gap,
+        r"\mathrm{KL}\left(q \,\Vert\, p(z)\right)": divergence(Q, PRIOR),
+    }  # fmt: skip
+    displayed = (equation.lhs - equation.rhs).subs({one: meaning[one.name] for one in equation.free_symbols})
+    assert sympy.expand(displayed) == 0
     assert passes(reference, like)
 
 
@@ -289,6 +295,11 @@ def test_precisions_add_up():
         gaussian.log_prob.expression.subs({x: z, mu: m, sigma: s}, simultaneous=True) for m, s in experts
     )
     assert sympy.simplify(sympy.diff(first + second - product, z)) == 0
+    shown = claims.EXPERTS.equation().rhs.subs(sympy.Symbol("M", integer=True, positive=True), 2).doit()
+    given = {"T": (1 / s1**2, 1 / s2**2), "mu": (m1, m2)}
+    values = {one: given[one.base.label.name][one.indices[0] - 1] for one in shown.atoms(sympy.Indexed)}
+    assert len(values) == 4
+    assert sympy.simplify(shown.subs(values) - experts[-1][0]) == 0
     assert passes(vae.product_of_experts, "vae.product_of_experts")
 
 
