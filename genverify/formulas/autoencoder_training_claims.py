@@ -97,7 +97,7 @@ OUTLIERS = claim(
     statement="by their log-likelihood under a VAE of digits, estimated with 100 draws of the encoder, inverted and "
     "turned digits are told from held-out ones almost without fail (the area under the ROC curve is above 0.99); "
     "mirrored ones less well (between 0.8 and 0.95), since some digits are their own mirror images",
-    source="Bishop 1994, section 3; Burda, Grosse & Salakhutdinov 2016, eq. 8", assumptions=_BINARY,
+    source="Bishop 1994; Burda, Grosse & Salakhutdinov 2016, eq. 8", assumptions=_BINARY,
 )  # fmt: skip
 
 DENSITY_ORDER = claim(
@@ -118,7 +118,7 @@ CONDITIONAL_BOUND = claim(
     "conditional_vae.training.bound", Status.SUPPORTED,
     statement="with two latents the ELBO of log p(x|c) exceeds that of log p(x) of a VAE by more than the log 10 nats "
     "that the class can say of a picture at most, and the log-likelihood of independent pixels given the class",
-    source="Sohn, Lee & Yan 2015, eq. 4", assumptions=_BINARY,
+    source="Sohn, Lee & Yan 2015", assumptions=_BINARY,
 )  # fmt: skip
 
 CONDITIONAL_CLASSES = claim(

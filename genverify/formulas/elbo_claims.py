@@ -101,14 +101,14 @@ CONDITIONAL = claim(
     statement="log p(x | c) − KL(q(z | x, c) ‖ p(z | x, c)) = E_q log p(x | z, c) − KL(q(z | x, c) ‖ p(z | c)): "
     "the prior "
     "is that of the condition",
-    source="Sohn, Lee & Yan 2015, eq. 3–4",
+    source="Sohn, Lee & Yan 2015",
     assumptions=("two outcomes of z at one value of c, all probabilities symbols",),
 )  # fmt: skip
 
 EXPERTS = claim(
     "vae.product_of_experts.closed_form", Status.DERIVED,
     statement="a product of normal densities is, up to a factor, the one with precision Σ T_i and mean Σ T_i μ_i/Σ T_i",
-    source="Cao & Fleet 2014, eq. 6; Wu & Goodman 2018, section 2.1",
+    source="Cao & Fleet 2014; Wu & Goodman 2018, section 2.1",
     assumptions=("two experts with symbolic parameters; more by induction",), equation=_product,
 )  # fmt: skip
 
@@ -117,6 +117,6 @@ CHAIN_RULE = claim(
     statement="KL(q(z₁, z₂) ‖ p(z₁, z₂)) = KL(q(z₂) ‖ p(z₂)) + E_{q(z₂)} KL(q(z₁ | z₂) ‖ p(z₁ | z₂)): the "
     "divergences of "
     "the layers add up, each at the z above that was drawn",
-    source="Cover & Thomas 2006, theorem 2.5.3; Sønderby et al. 2016, eq. 5",
+    source="Cover & Thomas 2006, theorem 2.5.3; Sønderby et al. 2016",
     assumptions=("two binary layers, all probabilities symbols; more layers by induction",),
 )  # fmt: skip

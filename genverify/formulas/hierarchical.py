@@ -21,7 +21,7 @@ __all__ = ["ELBO", "KL", "RESIDUAL"]
 Terms = tuple[torch.Tensor, ...]
 Layers = torch.Tensor | list[torch.Tensor]
 _BATCH = reduction("batch", ("mean", "none", "sum"))
-_SONDERBY = "Sønderby et al. 2016, eq. 5"
+_SONDERBY = "Sønderby et al. 2016"
 _LAYOUTS = (Layout(name="batched"), Layout(name="one sample at a time", drop=("batch",)))
 _SIZES = {"layer": (2, 3, 1)}
 _PAIRS = (take.layered_mean("mean_q"), take.layered_scale("std_q"), take.layered_mean("mean_p", prior=True),

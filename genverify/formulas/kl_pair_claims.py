@@ -26,7 +26,7 @@ CLOSED_FORM = claim(
     "kl.pairs.closed_form", Status.DERIVED,
     statement="where log p = Σ c_T T(x) and log q = Σ d_T T(x), KL(p ‖ q) = Σ (c_T − d_T) E_p T: the log-densities of "
     "the table are those of the textbooks, term by term",
-    source="Kullback & Leibler 1951, eq. 2.4", assumptions=("the support of p lies in that of q; E_p T finite",),
+    source="Kullback & Leibler 1951, section 2", assumptions=("the support of p lies in that of q; E_p T finite",),
 )  # fmt: skip
 
 MOMENTS = claim(
@@ -41,7 +41,7 @@ QUADRATURE = claim(
     "kl.pairs.quadrature", Status.SUPPORTED,
     statement="every closed form of a pair that torch registers is the integral (or sum) of p (log p − log q), to 15 "
     "digits",
-    source="Kullback & Leibler 1951, eq. 2.4", assumptions=("the parameters of the spec",),
+    source="Kullback & Leibler 1951, section 2", assumptions=("the parameters of the spec",),
 )  # fmt: skip
 
 BREGMAN = claim(

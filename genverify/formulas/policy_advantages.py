@@ -131,7 +131,7 @@ GROUP_MEAN = _specification(
 
 LEAVE_ONE_OUT = _specification(
     "policy.leave_one_out_advantage", "r_i − (1/(G−1)) Σ_{j≠i} r_j",
-    "Kool, van Hoof & Welling 2019, eq. 8; Ahmadian et al. 2024, section 2.2", _against_others,
+    "Kool, van Hoof & Welling 2019; Ahmadian et al. 2024, section 2.2", _against_others,
     Axis(name="baseline", options=(
         Option(name=""),
         _slip("of the whole group", "own", "the own reward is in the mean: (1 − 1/G) of the advantage"),

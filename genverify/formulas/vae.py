@@ -76,7 +76,7 @@ BETA_LOSS = formula(
     Specification(
         name="vae.beta_loss",
         statement="−E log p(x | z) + β KL(q ‖ N(0, I)), at one draw of z; with a capacity C, β |KL − C|",
-        source="Higgins et al. 2017, eq. 4; Burgess et al. 2018, eq. 8, for the capacity",
+        source="Higgins et al. 2017, eq. 4; Burgess et al. 2018 for the capacity",
         arguments=(
             take.binary_image(), take.likelihood_logit(), take.decoded(), take.encoder_mean(), take.encoder_scale(),
             _BETA,
@@ -115,7 +115,7 @@ CONDITIONAL_LOSS = formula(
         name="vae.conditional_loss",
         statement="−E log p(x | z, c) + β KL(q(z | x, c) ‖ p(z | c)), at one draw of z; the prior is N(0, I) where it "
         "is no argument",
-        source="Sohn, Lee & Yan 2015, eq. 4",
+        source="Sohn, Lee & Yan 2015",
         arguments=(
             take.binary_image(), take.likelihood_logit(), take.decoded(), take.encoder_mean(), take.encoder_scale(),
             take.prior_mean(), take.prior_scale(), _BETA,
@@ -143,7 +143,7 @@ PRODUCT_OF_EXPERTS = formula(
     Specification(
         name="vae.product_of_experts",
         statement="precision T = Σ_i 1/σ_i², mean Σ_i μ_i/σ_i² / T, variance 1/T",
-        source="Hinton 2002; Cao & Fleet 2014, eq. 6; Wu & Goodman 2018, section 2.1",
+        source="Hinton 2002; Cao & Fleet 2014; Wu & Goodman 2018, section 2.1",
         arguments=(_first(take.encoder_mean()), _first(take.encoder_scale())),
         oracle=_experts,
         output="batch latent|batch latent",
