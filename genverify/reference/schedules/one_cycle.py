@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from genverify.reference.schedules.legal import require
+
 __all__ = ["one_cycle"]
 
 
@@ -17,11 +19,15 @@ def one_cycle(
 ) -> float:
     """From η/d at t = 0 to η at pT − 1 and to η/(d f) at T − 1, along half cosines; there are T rates.
 
+    Raises:
+        ValueError: A step, a length or a rate is out of range; the message says what to do.
+
     Source: Smith & Topin 2019; torch.optim.lr_scheduler.OneCycleLR.
 
     >>> [round(one_cycle(t, 11, 1.0, 6 / 11, 2.0, 2.0), 3) for t in (0, 5, 10)]
     [0.5, 1.0, 0.25]
     """
+    require(step, lengths={"total": total}, rates={"max_lr": max_lr})
     first = max_lr / div_factor
     peak = pct_start * total - 1
     if step <= peak:
