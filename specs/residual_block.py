@@ -18,6 +18,7 @@ import genverify as gv
 from genverify.claims import proves
 from genverify.formulas import layer_claims, residual
 from genverify.oracles.residual import identity_path
+from genverify.reference.layers.residual import BottleneckBlock
 
 # ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 # The Jacobian of a chain of blocks x ↦ x + F_l(x) is Π (I + J_l), the sum over all subsets of the blocks of the
@@ -146,10 +147,32 @@ def test_genverify_tells_them_apart_and_names_the_slip():
 
 
 # ── Reference and verdict ────────────────────────────────────────────────────────────────────────────────────────────
-# `genverify.reference.layers.residual`: BasicBlock and PreactivationBlock, with batch normalisation.
+# `genverify.reference.layers.residual`: BasicBlock, BottleneckBlock and PreactivationBlock, with batch normalisation.
+# The bottleneck has its stride on the 3×3; He et al. 2016 have it on the first 1×1, and a citable dialect is named.
 
 
 @proves("residual_block.placement")
 def test_the_references_follow_their_formulas():
-    """Both blocks, made by their constructors with drawn channels and strides."""
-    gv.verify([residual.basic_block(), residual.preactivation_block()], checks=["formula.dialect"]).raise_for_failures()
+    """The blocks, made by their constructors with drawn channels and strides."""
+    subjects = [residual.basic_block(), residual.bottleneck_block(), residual.preactivation_block()]
+    gv.verify(subjects, checks=["formula.dialect"], budget="quick").raise_for_failures()
+
+
+@proves("residual_block.placement")
+@pytest.mark.parametrize(
+    ("number", "outcome", "words"),
+    [
+        (1, gv.Outcome.PASS, "stride on the first convolution"),
+        (2, gv.Outcome.PASS, "activated after the sum, relu"),
+        (3, gv.Outcome.FAIL, "stride on the last convolution"),
+    ],
+)
+def test_where_the_bottleneck_has_its_stride(number: int, outcome: gv.Outcome, words: str) -> None:
+    """On the first 1×1 and on the 3×3 it is cited, and the dialect named; on the last 1×1 it is a slip."""
+    block = BottleneckBlock(4, 2, 8, stride=2)
+    block.conv2.stride = (1, 1)
+    getattr(block, f"conv{number}").stride = (2, 2)
+    subject = gv.Formula(block, like="residual.bottleneck_block")
+    (verdict,) = gv.verify(subject, checks=["formula.dialect"], budget="quick")
+    assert verdict.outcome is outcome
+    assert words in str(verdict)

@@ -106,7 +106,7 @@ def _settle(sizes: Mapping[str, int], options: Mapping[str, Any]) -> dict[str, i
     found |= dict(zip(("sh", "sw"), options.get("shortcut_kernel") or (1, 1), strict=True))
     around = options.get("padding")
     # Reflection needs an image that is larger than what it mirrors.
-    mirrored = pair(around) if options.get("padding_mode") != "zeros" and not isinstance(around, str) else (0, 0)
+    mirrored = pair(around or 0) if options.get("padding_mode") != "zeros" and not isinstance(around, str) else (0, 0)
     for axis, stride, margin in (("height", strides[0], mirrored[0]), ("width", strides[1], mirrored[1])):
         if axis in sizes:
             found[axis] = max(sizes[axis], stride * (margin + 1) + 1)

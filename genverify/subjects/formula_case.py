@@ -144,7 +144,11 @@ def build(
     sizes = whole(sizes, splits(subject, layout)) if isinstance(subject, Formula) else dict(sizes)
     settled = False
     # A module keeps its parameters whole; torch's own batch normalisation has wrong gradients where its weight is not.
-    held = {one.argument.name for one in subject.match.bound if one.place is Place.HELD}
+    held = {
+        one.argument.name
+        for one in (subject.match.bound if subject.match is not None else ())
+        if one.place is Place.HELD
+    }
     for argument, form, optional in _forms(subject):
         if argument.role is not Role.OPTION and not settled:
             sizes, settled = _settled(subject, sizes, values), True
