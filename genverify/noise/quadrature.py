@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Sequence
 
+from genverify.errors import UsageError
 from genverify.noise.laws import Base
 
 __all__ = ["LADDER", "double_exponential", "gauss"]
@@ -27,16 +28,26 @@ def gauss(base: Base, count: int) -> tuple[Sequence[float], Sequence[float]]:
     >>> nodes, weights = gauss("normal", 4)
     >>> abs(sum(w * x**6 for x, w in zip(nodes, weights)) - 15) < 1e-12
     True
+
+    Raises:
+        UsageError: So many nodes that float64 does not hold the weights.
     """
+    import numpy as np
     from numpy.polynomial import hermite_e, laguerre, legendre
 
-    if base == "normal":
-        nodes, weights = hermite_e.hermegauss(count)
-    elif base == "uniform":
-        nodes, weights = legendre.leggauss(count)
-        nodes = (nodes + 1) / 2
-    else:
-        nodes, weights = laguerre.laggauss(count)
+    with np.errstate(all="ignore"):
+        if base == "normal":
+            nodes, weights = hermite_e.hermegauss(count)
+        elif base == "uniform":
+            nodes, weights = legendre.leggauss(count)
+            nodes = (nodes + 1) / 2
+        else:
+            nodes, weights = laguerre.laggauss(count)
+    if not (np.isfinite(weights).all() and np.isfinite(nodes).all() and weights.sum() > 0):
+        raise UsageError(
+            given=f"{count} nodes for a draw that is {base}", expected="weights that float64 holds",
+            do="pass fewer nodes (up to 180 for any draw)",
+        )  # fmt: skip
     return tuple(nodes.tolist()), _normalised(weights.tolist())
 
 

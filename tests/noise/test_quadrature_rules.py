@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from genverify.errors import UsageError
 from genverify.noise.quadrature import LADDER, double_exponential, gauss
 
 MOMENTS = {
@@ -36,3 +37,13 @@ def test_double_exponential_rules_integrate_a_logarithm_at_the_end(base):
     for count, allowed in ((21, 1e-3), (63, 1e-10)):
         nodes, weights = double_exponential(base, count)
         assert abs(sum(w * math.log(x) for x, w in zip(nodes, weights, strict=True)) - expected) < allowed
+
+
+def test_more_nodes_than_float64_holds_are_refused():
+    for base, second in (("normal", 1.0), ("uniform", 1 / 3), ("exponential", 2.0)):
+        nodes, weights = gauss(base, 180)
+        found = sum(w * x**2 for x, w in zip(nodes, weights, strict=True))
+        # Nodes are eigenvalues: off by the order of the matrix, times its norm of at most four orders, half units.
+        assert abs(found - second) <= 180 * (4 * 180) * 2.0**-53 * second
+    with pytest.raises(UsageError, match="pass fewer nodes"):
+        gauss("exponential", 220)
