@@ -5,6 +5,8 @@ Shapes: weights [out, in], kernels [out, in, kh, kw], u [out], v [in].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -99,7 +101,7 @@ def dense_norm(weight: Tensor) -> Tensor:
     return torch.linalg.svdvals(weight).max()
 
 
-def _norm_of(operator, kernel: Tensor, height: int, width: int) -> Tensor:  # noqa: ANN001 - a function of images
+def _norm_of(operator: Callable[[Tensor], Tensor], kernel: Tensor, height: int, width: int) -> Tensor:
     """The largest singular value of the matrix whose columns are the images of all unit images."""
     pixels = kernel.shape[1] * height * width
     units = torch.eye(pixels, dtype=kernel.dtype).reshape(pixels, kernel.shape[1], height, width)
