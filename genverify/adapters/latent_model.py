@@ -178,7 +178,19 @@ def _sites(subject: LatentVariableModel, copied: nn.Module) -> tuple[Site, ...]:
             given=f"{subject.label} without a part that is called as decoders are ({', '.join(DECODERS[:6])}, …)",
             expected="the name of its decoder", do=f"say decoder=…; it has {', '.join(_callables(copied)[:16])}",
         )  # fmt: skip
+    if not any(site.role == "latent" for site in found):
+        found += _parts(copied)  # z is what one of them is given
     return tuple(found)
+
+
+def _parts(copied: nn.Module) -> list[Site]:
+    """The layers of the model, in order."""
+    layers = [(name, one) for name, one in copied.named_modules() if not list(one.children())]
+    return [
+        Site(name=name, role="part", owner=copied, module=one)
+        for name, one in layers
+        if not isinstance(one, torch.jit.ScriptModule)
+    ]
 
 
 def _known(role: str, names: Sequence[str], copied: nn.Module) -> list[Site]:

@@ -26,7 +26,8 @@ LATENTS = tuple(
     """
     reparameterize reparametrize reparameterise reparametrise reparam reparameterization reparametrization
     reparameterization_trick reparameterize_trick sample_z sample_latent sampling sampler sample_gaussian
-    _sample_gauss latent_sample rsample bottleneck sampling_layer reparametrization_trick
+    _sample_gauss latent_sample rsample bottleneck sampling_layer reparametrization_trick _reparameterize
+    _reparametrize _reparam re_parameterize reparamaterize
     """.split()
 )
 LOSSES = tuple(

@@ -45,7 +45,7 @@ class Source:
     """Where z is seen.
 
     Attributes:
-        role: Of the site: latent for its result, decoder for its argument.
+        role: Of the site: latent for its result, decoder or part for its argument.
         name: Of the site.
         index: Which of the tensors there.
         moving: Size of what is seen there → the numbers of it that are z; beside a condition, not all are.
@@ -164,7 +164,11 @@ def _decoder_events(run: Observation) -> list[Event]:
 
 def latents(run: Observation, source: Source) -> Tensor | None:
     """Z as it was seen in a run, flat, with its graph."""
-    if source.role == "decoder":
+    if source.role == "part":
+        parts = [
+            tensors_of(list(e.inputs))[:1] for e in run.events if e.site.role == "part" and e.site.name == source.name
+        ]
+    elif source.role == "decoder":
         parts = [tensors_of(list(e.inputs))[source.index :][:1] for e in _decoder_events(run)]
     else:
         parts = [tensors_of(e.output)[:1] for e in run.of(source.role) if e.site.name == source.name]
@@ -188,6 +192,8 @@ def _source(subject: LatentVariableModel, zero: Observation, moved: Observation,
     if decoded:
         taken = tensors_of(list(decoded[0].inputs))
         candidates += [Source(role="decoder", name=decoded[0].site.name, index=k) for k in range(len(taken))]
+    parts = dict.fromkeys(e.site.name for e in zero.events if e.site.role == "part")
+    candidates += [Source(role="part", name=name) for name in parts]
     stated = [t.reshape(-1) for e in (*zero.of("encoder"), *zero.of("forward")) for t in tensors_of(e.output)]
     stated += [t.reshape(-1) for e in zero.of("latent") for t in tensors_of(list(e.inputs))]
     halves = [part.reshape(-1) for e in zero.of("encoder") for t in tensors_of(e.output) for part in _halves(t)]

@@ -25,7 +25,7 @@ class Site:
 
     Attributes:
         name: What the model calls it.
-        role: encoder, decoder, latent (what draws z), or forward.
+        role: encoder, decoder, latent (what draws z), part (a layer, where none draws z by a usual name), or forward.
         owner: The object whose attribute it is.
         module: The module that is hooked; None for a method, which is shadowed while a run lasts.
     """

@@ -22,7 +22,7 @@ from torch.distributions import (
 from genverify.subjects.latent_variable_model import LatentVariableModel
 from tests.mutants.flow import seeded
 from tests.mutants.latent_styles import Weighted
-from tests.mutants.latent_twins import D, Distributions, K, MeanAndVariance, Vae, kl_sum, of
+from tests.mutants.latent_twins import D, Distributions, K, MeanAndVariance, Vae, kl_sum, loss_function, of
 from tests.mutants.mutant import Mutant, Twin
 
 
@@ -138,6 +138,25 @@ class Stepped(Vae):
         return self.shared(batch)
 
 
+def drawn(mu: Tensor, logvar: Tensor) -> Tensor:
+    """The draw, by a function of nobody's."""
+    return mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+
+
+class LayerBetween(nn.Module):
+    """A layer of its own between z and what is called the decoder, and no method that draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc, self.mu, self.logvar = nn.Linear(D, 5), nn.Linear(5, K), nn.Linear(5, K)
+        self.widen, self.dec = nn.Linear(K, 5), nn.Sequential(nn.Tanh(), nn.Linear(5, D), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        h = torch.tanh(self.enc(x))
+        mu, logvar = self.mu(h), self.logvar(h)
+        return self.dec(self.widen(drawn(mu, logvar))), mu, logvar
+
+
 class TheMean(Vae):
     """The decoder is given the mean, and the draw thrown away."""
 
@@ -209,6 +228,12 @@ def squared_exponential(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) 
     return F.binary_cross_entropy(recon_x, x, reduction="sum") + kl
 
 
+def without_variance(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """μ² − log σ² alone: the variance itself is left out of the KL term."""
+    kl = 0.5 * torch.sum(mu.pow(2) - logvar - 1)
+    return F.binary_cross_entropy(recon_x, x, reduction="sum") + kl
+
+
 def at_most(recon_x: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """Free bits by clamp(max=…): no number of z pays more."""
     return F.binary_cross_entropy(recon_x, x, reduction="sum") + _elements(mu, logvar).clamp(max=0.05).sum()
@@ -246,6 +271,7 @@ MUTANTS = [
     _of("OverRows", "reconstruction_term", of(OverRows, loss="negative_iwae_bound")),
     _loss(squared_exponential, "kl_term"),
     _loss(at_most, "kl_term"),
+    _loss(without_variance, "kl_term", LayerBetween),
 ]
 TWINS = [
     _twin(multinomial, Logits, beta=1.0),
@@ -260,5 +286,6 @@ TWINS = [
         name="latent: PriorOfCondition",
         make=of(PriorOfCondition, condition_shape=3, data="real", prior=lambda model, c: model.given(c), beta=1.0),
     ),
+    Twin(name="latent: LayerBetween", make=of(LayerBetween, loss=loss_function, beta=1.0)),
     Twin(name="latent: Stepped", make=of(Stepped, beta=1.0)),
 ]
