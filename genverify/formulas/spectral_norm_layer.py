@@ -17,7 +17,7 @@ from genverify.oracles import convolution
 from genverify.oracles import spectral_norm as oracle
 from genverify.reference.layers import spectral_norm as reference
 from genverify.subjects.choices import choice, option
-from genverify.subjects.domains import Domain, integer, real
+from genverify.subjects.domains import Domain, real
 from genverify.subjects.formula import Formula
 from genverify.subjects.parametrisation import any_real, plain
 from genverify.subjects.specification import Argument, Axis, Layout, Option, Role, Specification
@@ -26,6 +26,7 @@ from genverify.subjects.structured_domains import modes
 __all__ = ["CONVOLUTION", "DENSE"]
 
 _WEIGHT = re.compile(r"(^|\.)(weight|weight_orig|weight_bar|weight_raw|original|original0|w|W|kernel)$")
+_BIAS_OF = re.compile(r"(^|\.)(bias|b)$")
 _VECTOR = {
     "u_at_start": re.compile(r"(^|\.)(u|_u|weight_u|sn_u|u0)$"),
     "v_at_start": re.compile(r"(^|\.)(v|_v|weight_v|sn_v|v0)$"),
@@ -39,6 +40,8 @@ def _anatomy(module: nn.Module, training: bool) -> Mapping[str, Any]:
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if _WEIGHT.search(name) and tensor.dim() >= 2:
             found.setdefault("weight", name)
+        if _BIAS_OF.search(name) and tensor.dim() == 1:
+            found.setdefault("bias", name)
         for vector, pattern in _VECTOR.items():
             if pattern.search(name):
                 found[vector] = tensor.detach().clone().reshape(-1).to(torch.float64)
@@ -73,16 +76,10 @@ def _unit(name: str) -> Argument:
     return any_real(name, "vector", default=None, differentiable=False)
 
 
-def _size(name: str, axis: str, *aliases: str) -> Argument:
-    return plain(name, axis, integer(1, 4), aliases, role=Role.SIZE, differentiable=False)
-
-
+# A class makes vectors of its own in every instance, which nobody could know: an instance has to be declared.
 _STATE = (
     _unit("u_at_start"), _unit("v_at_start"), STEPS,
     plain("mode", "call", modes(), role=Role.MODE, differentiable=False, default=None),
-    _size("in_size", "in", "in_features", "in_channels", "din", "d_in", "in_dim", "n_in", "in_planes", "cin", "nin"),
-    _size("out_size", "out", "out_features", "out_channels", "dout", "d_out", "out_dim", "n_out", "out_planes", "cout",
-          "nout"),
 )  # fmt: skip
 _X = (*VALUE, "input", "inp", "h", "features")
 _BIAS = ("b", "bias_", "module.bias")

@@ -185,6 +185,18 @@ class NotPersistent(Dense):
 
 
 @mutant(LAYER, "gradient", 4, 3)
+class GraphOverwritten(Dense):
+    """u and v are overwritten through `.data`, behind autograd's back: after two calls and one backward, as in
+    D(real) − D(fake), the first call's gradient has the second's vectors. Met in wrappers with `u.data = …`."""
+
+    def forward(self, x):
+        if self.training:
+            self.v.data = normalize(self.weight.data.T @ self.u.data, dim=0)
+            self.u.data = normalize(self.weight.data @ self.v.data, dim=0)
+        return x @ (self.weight / self.u.dot(self.weight.mv(self.v))).T
+
+
+@mutant(LAYER, "gradient", 4, 3)
 class SigmaDetached(Dense):
     """The gradient does not go through σ."""
 
