@@ -31,7 +31,11 @@ class Reach:
     def add(self, name: str, value: Any) -> None:  # noqa: ANN401 - any object
         """An object under the name that the step has for it."""
         role = role_of(name, alone=False)
-        if isinstance(value, torch.optim.Optimizer):
+        if isinstance(value, dict):
+            for part, one in value.items():
+                if isinstance(one, _Held) and isinstance(part, str):
+                    self.add(part, one)
+        elif isinstance(value, torch.optim.Optimizer):
             self.optimizers.append(value)
             self.values.append(value)
         elif isinstance(value, nn.Module):
@@ -112,6 +116,9 @@ def copied(f: Any, reach: Reach, given: Mapping[str, Any]) -> tuple[Any, dict[in
         copies[id(thing)] = copy.deepcopy(thing, memo)
     for owner in reach.owners:
         copies[id(owner)] = _copied_owner(owner, memo)
+    for net in reach.networks.values():  # a part of a module that was copied whole
+        if id(net) in memo:
+            copies.setdefault(id(net), memo[id(net)])
     return rebound(f, copies), copies
 
 

@@ -109,6 +109,16 @@ def _sigmoid_twice(coefficients: Sequence[float]) -> tuple[bool, str]:
     return False, "but of a sigmoid taken twice: a probability is taken for a logit"
 
 
+def _critic(coefficients: Sequence[float]) -> tuple[bool, str]:
+    """A critic's sign is a convention, of which one half is the generator's step."""
+    if coefficients[0] > 0:
+        return True, ""
+    return False, (
+        "it goes up this loss; where the generator's step does, too, state that convention: "
+        "loss=lambda real, fake: real.mean() - fake.mean()"
+    )
+
+
 def _generates(coefficients: Sequence[float]) -> tuple[bool, str]:
     factor, moved = coefficients
     label = 1.0 - moved / factor
@@ -166,7 +176,7 @@ def _families(probability: bool) -> tuple[LossFamily, ...]:
         _sigmoid_twice)  # fmt: skip
     add("non-saturating", "generator", lambda r, f: oracle.nonsaturating_generator.terms(twice(f)), 0, _sigmoid_twice)
     add("least squares", "discriminator", _least_squares, 2, _discriminates)
-    add("Wasserstein", "discriminator", lambda r, f: (-r, f), 0, _factor)
+    add("Wasserstein", "discriminator", lambda r, f: (-r, f), 0, _critic)
     add("hinge", "discriminator", oracle.hinge_discriminator.terms, 0, _factor)
     add("relativistic", "discriminator", _shapes_agree(oracle.relativistic.terms), 0, _factor)
     add("relativistic average", "discriminator", _against_mean, 0, _factor)

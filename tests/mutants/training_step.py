@@ -235,6 +235,26 @@ def penalty_subtracted(critic, G, real, z, opt_critic, lambda_gp=10.0):
     opt_critic.step()
 
 
+def penalty_of_the_whole_batch(critic, G, real, z, opt_critic, lambda_gp=10.0):
+    """One norm over the batch, and not one a sample: a recurring bug, `gradients.norm(2)` without dim."""
+    opt_critic.zero_grad()
+    fake = G(z).detach()
+    share = torch.rand(len(real), 1)
+    x = (share * real + (1 - share) * fake).requires_grad_(True)
+    (g,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    (critic_loss(critic(real), critic(fake)) + lambda_gp * (g.norm(2) - 1) ** 2).backward()
+    opt_critic.step()
+
+
+def sigmoid_twice(D, G, real, z, opt_D):
+    """`binary_cross_entropy_with_logits` of what a sigmoid made."""
+    opt_D.zero_grad()
+    r, f = torch.sigmoid(D(real)), torch.sigmoid(D(G(z).detach()))
+    loss = F.binary_cross_entropy_with_logits(r, torch.ones_like(r))
+    (loss + F.binary_cross_entropy_with_logits(f, torch.zeros_like(f))).backward()
+    opt_D.step()
+
+
 def leaves_gradients_to_the_other() -> TrainingStep:
     """D's step clears at its end, G's clears its own alone: what G's leaves in D enters D's next update."""
 
@@ -338,6 +358,8 @@ _KILLED: list[tuple[Any, str, str]] = [
     (penalty_without_graph, D_STEP, "second_order"),
     (penalty_never_added, D_STEP, "second_order"),
     (penalty_subtracted, D_STEP, "second_order"),
+    (penalty_of_the_whole_batch, D_STEP, "second_order"),
+    (sigmoid_twice, D_STEP, "gradient"),
     (leaves_gradients_to_the_other, "", "no_leak"),
     (missing_detach_between_steps, "", "no_leak"),
     (leaves_recording_off, D_STEP, "preserves"),

@@ -280,6 +280,30 @@ def classifier() -> TrainingStep:
     )  # fmt: skip
 
 
+class InDictionaries:
+    """Networks and optimizers in dictionaries, one of them within a module; the update by a closure."""
+
+    def __init__(self) -> None:
+        both = nn.Module()
+        both.generator, both.discriminator = seeded(nn.Linear, 4, 3), seeded(nn.Linear, 3, 1)
+        self.model = both
+        self.optimizers = {"D": torch.optim.SGD(both.discriminator.parameters(), lr=0.1)}
+
+    def d_step(self, real: torch.Tensor) -> torch.Tensor:
+        def closure() -> torch.Tensor:
+            self.optimizers["D"].zero_grad()
+            fake = self.model.generator(torch.randn(len(real), 4)).detach()
+            loss = d_loss(self.model.discriminator(real), self.model.discriminator(fake))
+            loss.backward()
+            return loss
+
+        return self.optimizers["D"].step(closure)
+
+
+def in_dictionaries() -> TrainingStep:
+    return TrainingStep(InDictionaries().d_step, like=D_STEP, event_shape=3)
+
+
 def microbatches() -> TrainingStep:
     """Gradients are added up over calls on purpose; the update is elsewhere."""
     return TrainingStep(g_step, like=G_STEP, gradient_only=("G",), accumulates=True)
@@ -307,8 +331,8 @@ _PLAIN = [
     (clipped_norm, D_STEP), (critic_rounds, CRITIC), (penalised, D_STEP), (r1_regularised, D_STEP), (g_step, G_STEP),
 ]  # fmt: skip
 _MADE = (
-    clipped_with_rmsprop, trainers_discriminator, trainers_generator, trainers_whole_step, classifier, microbatches,
-    stated_loss,
+    clipped_with_rmsprop, in_dictionaries, trainers_discriminator, trainers_generator, trainers_whole_step, classifier,
+    microbatches, stated_loss,
 )  # fmt: skip
 TWINS = [
     *(Twin(name=f.__name__, make=_of(f, like)) for f, like in _PLAIN),
