@@ -59,8 +59,8 @@ def _refused(given: str, expected: str) -> UsageError:
     return UsageError(
         given=given,
         expected=expected,
-        do="declare it as another formula of `genverify list formulas`, or its identity path as "
-        "Map(block, residual_of=branch)",
+        do="declare another formula of `genverify list formulas`, say which parameter is weight1 (arguments={…: "
+        "'weight1'}), or declare the identity path: Map(block, residual_of=branch)",
     )
 
 

@@ -53,7 +53,7 @@ def test_a_block_of_three_convolutions_is_refused_with_its_arguments_named():
             return x
 
     with pytest.raises(
-        UsageError, match=r"expected the arguments of residual.basic_block.*say which parameter is weight1"
+        UsageError, match=r"4 layers Conv2d in its branch.*expected 2 in the branch.*say which parameter is weight1"
     ):
         prepare(gv.Formula(Bottleneck(), like="residual.basic_block"))
 
