@@ -206,6 +206,40 @@ class SigmaDetached(Dense):
         return x @ (self.weight / (self.u @ self.weight @ self.v).detach()).T
 
 
+class Kernel(nn.Module):
+    """Right: a kernel over the norm of its matrix."""
+
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(cout, cin, 2, 2))
+        self.register_buffer("u", normalize(torch.randn(cout), dim=0))
+        self.register_buffer("v", normalize(torch.randn(cin * 4), dim=0))
+
+    def matrix(self):
+        return self.weight.flatten(1)
+
+    def forward(self, x):
+        m = self.matrix()
+        if self.training:
+            with torch.no_grad():
+                self.v = normalize(m.T @ self.u, dim=0)
+                self.u = normalize(m @ self.v, dim=0)
+        return torch.nn.functional.conv2d(x, self.weight / (self.u @ m @ self.v))
+
+
+@twin("spectral_norm.convolution", 1, 2)
+class KernelOverItsNorm(Kernel):
+    pass
+
+
+@mutant("spectral_norm.convolution", "gradient", 1, 2)
+class KernelDetached(Kernel):
+    """The matrix is detached: σ is a constant for the gradient."""
+
+    def matrix(self):
+        return self.weight.detach().flatten(1)
+
+
 # Correct, in other styles.
 
 
