@@ -60,6 +60,7 @@ READING_ORDER = (
     "measure_valued",
     "score_function",
     "control_variates",
+    "variance_ordering",
     "policy_gradients",
     "gumbel_softmax",
     "importance_sampling",
