@@ -83,6 +83,7 @@ READING_ORDER = (
     "lipschitz",
     "spectral_norm",
     "orthogonality",
+    "critic_layers",
     "transport",
     "change_of_variables",
     "affine_coupling",

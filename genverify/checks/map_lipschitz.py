@@ -36,7 +36,7 @@ _MOST_UNITS, _MOST_INPUTS = 20, 4
 def lipschitz(subject: Map, case: Case, run: Run) -> Judgement:
     """PASS where the certificate is below K, FAIL where two points beat K, INCONCLUSIVE between."""
     at = evaluated(subject, case)
-    claimed = float(subject.lipschitz)
+    claimed = _claimed(subject)
     above = _above(subject)
     slack = subject.accuracy + _rounding(subject)
     allowed = claimed * (1.0 + slack)
@@ -67,6 +67,11 @@ def lipschitz(subject: Map, case: Case, run: Run) -> Judgement:
     )
 
 
+def _claimed(subject: Map) -> float:
+    assert subject.lipschitz is not None
+    return float(subject.lipschitz)
+
+
 def _words(below: Chord | None) -> str:
     return "L ≤ " if below is None else f"{below.slope:.6g} ≤ L ≤ "
 
@@ -79,7 +84,7 @@ def _above(subject: Map) -> Certificate:
             found = Certificate(unknown="a function that is no module")
         else:
             found = certificate(module, subject.event, dtype=subject.calls.dtype)
-            exact = _one_hidden(module) if found.upper > float(subject.lipschitz) else None
+            exact = _one_hidden(module) if found.upper > _claimed(subject) else None
             if exact is not None:
                 found = Certificate(upper=min(exact.constant, found.upper), layers=found.layers)
                 subject.memory["steepest"] = exact.point

@@ -177,13 +177,6 @@ def _critic(critic, G, real, z, opt):
     opt.step()
 
 
-def clips_first(critic, G, real, z, opt_critic, clip_value=0.01):
-    """Clipped before the update, as in the older order of the training loop: afterwards weights are beyond c."""
-    for p in critic.parameters():
-        p.data.clamp_(-clip_value, clip_value)
-    _critic(critic, G, real, z, opt_critic)
-
-
 def clips_gradients(critic, G, real, z, opt_critic, clip_value=0.01):
     """The gradient is clipped, and not the weights."""
     opt_critic.zero_grad()
@@ -351,7 +344,6 @@ _KILLED: list[tuple[Any, str, str]] = [
     (backward_twice, D_STEP, "gradient"),
     (graph_used_again, D_STEP, "moves"),
     (steps_twice, D_STEP, "once"),
-    (clips_first, CRITIC, "clipped"),
     (clips_gradients, CRITIC, "clipped"),
     (clips_weights_not_biases, CRITIC, "clipped"),
     (critic_upside_down, CRITIC, "gradient"),

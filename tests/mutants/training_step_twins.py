@@ -156,6 +156,15 @@ def clipped_norm(D, G, real, z, opt_D):
     opt_D.step()
 
 
+def clips_first(critic, G, real, z, opt_critic, clip_value=0.01):
+    """Clipped before the update, as the authors' own loop does: afterwards weights are one update beyond c."""
+    for p in critic.parameters():
+        p.data.clamp_(-clip_value, clip_value)
+    opt_critic.zero_grad()
+    critic_loss(critic(real), critic(G(z).detach())).backward()
+    opt_critic.step()
+
+
 def critic_rounds(critic, generator, real, opt_critic, latent_dim, n_critic=3, clip_value=0.02):
     """The critic's inner loop, each round on its own noise."""
     for _ in range(n_critic):
@@ -328,7 +337,8 @@ _PLAIN = [
     (frozen_around, G_STEP), (in_two_backwards, D_STEP), (kept_zeros, D_STEP), (cleared_at_the_end, D_STEP),
     (summed_and_smoothed, D_STEP), (in_one_batch, D_STEP), (logarithms, D_STEP), (saturating, G_STEP),
     (least_squares, G_STEP), (by_autograd, G_STEP), (without_an_optimizer, D_STEP), (returns_the_loss, G_STEP),
-    (clipped_norm, D_STEP), (critic_rounds, CRITIC), (penalised, D_STEP), (r1_regularised, D_STEP), (g_step, G_STEP),
+    (clipped_norm, D_STEP), (critic_rounds, CRITIC), (clips_first, CRITIC),
+    (penalised, D_STEP), (r1_regularised, D_STEP), (g_step, G_STEP),
 ]  # fmt: skip
 _MADE = (
     clipped_with_rmsprop, in_dictionaries, trainers_discriminator, trainers_generator, trainers_whole_step, classifier,

@@ -8,6 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 import genverify as gv
+from genverify.preparation import prepare
 from genverify.strategies.pairwise import every_pair, every_value
 from genverify.strategies.registry import Fixed, fixed_for
 from genverify.strategies.search import search
@@ -15,7 +16,6 @@ from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.optimizer_stream import revealing, revealing_rows
 from genverify.verdict import failed, passed
-from genverify.preparation import prepare
 from tests.mutants.optimizer import AmsgradNotStored, _Adam
 
 TRIALS = {"a": [0, 1], "b": [0, 1, 2], "c": [False, True], "d": [0, 1]}
