@@ -177,8 +177,9 @@ class TrainingStep(Subject):
     kind: ClassVar[str] = "training_step"
     catalogue: ClassVar[str] = "training_step"
 
-    like: str = field(default="", kw_only=True)
+    # The first field is what the command line guesses a kind from, and `like` is a formula's.
     moves: tuple[str, ...] = field(default=(), kw_only=True)
+    like: str = field(default="", kw_only=True)
     stays: tuple[str, ...] = field(default=(), kw_only=True)
     gradient_only: tuple[str, ...] = field(default=(), kw_only=True)
     zeroes: bool | None = field(default=None, kw_only=True)
