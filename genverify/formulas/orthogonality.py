@@ -124,6 +124,7 @@ COSINE_L1 = formula(
         oracle=lambda weight, strength, **how: strength * oracle.cosines(weight, **how),
         surrogate=_apart,
         output="", layouts=_ONE, sizes=_SIZES, operations=96, kinks=True,
+        measured=True,  # along a row the slopes of a cosine cancel
         dialects=(
             Axis(name="count", options=(
                 Option(name=""), Option(name="each pair once", keywords={"count": "once"}),
@@ -147,7 +148,8 @@ BJORCK_STEP = formula(
         statement="(1 + β) W − β W WᵀW, which moves singular values by s ↦ s + β s (1 − s²)",
         source="Björck & Bowie 1971; Anil, Lucas & Grosse 2019, eq. 4",
         arguments=(
-            _WEIGHT,
+            # Singular values beyond √3 are thrown outward, and cubed in every step: no extremes are claimed.
+            plain("weight", "out in", real(low=-0.5, high=0.5, extreme=0.5), (*MATRIX, "param", "p", "theta")),
             hyperparameter("beta", "b", "bjorck_beta", "step", "lr", default=0.5, low=0.1, high=0.5),
             STEPS,
         ),

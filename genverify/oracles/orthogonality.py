@@ -8,6 +8,8 @@ from torch import Tensor
 __all__ = ["bjorck", "cosines", "defect", "descended"]
 
 Terms = tuple[Tensor, ...]
+# Squares below this are near the end of float32: the length of such a row is not claimed.
+_SHORT = 1e-30
 
 
 def _gram(weight: Tensor) -> Tensor:
@@ -61,8 +63,8 @@ def descended(
 def cosines(weight: Tensor, *, count: str = "", diagonal: bool = False, raw: bool = False) -> Tensor:
     """Σ_{i≠j} |cos(w_i, w_j)|: `count` "once" for each pair, "mean" over n(n − 1) and "all" over n².
 
-    `diagonal` counts i = j, too; `raw` does not divide by the lengths. NaN beside a row of zeros, and for the gradient
-    where two rows are orthogonal.
+    `diagonal` counts i = j, too; `raw` does not divide by the lengths. NaN beside a row of (nearly) zeros, and for the
+    gradient where two rows are orthogonal.
 
     Shapes: [out, in] → a scalar.
 
@@ -70,7 +72,7 @@ def cosines(weight: Tensor, *, count: str = "", diagonal: bool = False, raw: boo
     1.41421
     """
     lengths = (weight**2).sum(-1, keepdim=True)
-    lengths = torch.where(lengths > 0, lengths, torch.nan).sqrt()
+    lengths = torch.where(lengths > _SHORT, lengths, torch.nan).sqrt()
     gram = _gram(weight if raw else weight / lengths).abs()
     n = len(weight)
     gram = gram if diagonal else gram * (1 - torch.eye(n, dtype=gram.dtype))
