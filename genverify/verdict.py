@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-__all__ = ["Evidence", "Judgement", "Outcome", "Rung", "Verdict", "failed", "inconclusive", "not_applicable", "passed"]
+__all__ = [
+    "Evidence", "Judgement", "Outcome", "Rung", "Verdict", "failed", "inconclusive", "not_applicable", "passed",
+    "withheld",
+]  # fmt: skip
 
 
 class Outcome(StrEnum):
@@ -80,10 +83,18 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """One check's word on one case."""
+    """One check's word on one case.
+
+    Attributes:
+        outcome: What was concluded.
+        evidence: How we know.
+        withholds: Whether an INCONCLUSIVE here withholds a PASS, whatever the other cases say: a difference was seen
+            that could not be weighed.
+    """
 
     outcome: Outcome
     evidence: Evidence
+    withholds: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +164,11 @@ def failed(**evidence: object) -> Judgement:
 def inconclusive(message: str, **evidence: object) -> Judgement:
     """An INCONCLUSIVE that says why."""
     return Judgement(outcome=Outcome.INCONCLUSIVE, evidence=Evidence(message=message, **evidence))  # type: ignore[arg-type]
+
+
+def withheld(message: str, **evidence: object) -> Judgement:
+    """An INCONCLUSIVE that no other case's PASS outweighs: a difference was seen that could not be weighed."""
+    return replace(inconclusive(message, **evidence), withholds=True)
 
 
 def not_applicable(message: str, **evidence: object) -> Judgement:

@@ -234,8 +234,9 @@ def _conclude(
     passes = [j for _, j in judged if j.outcome is Outcome.PASS]
     unsettled = [j for _, j in judged if j.outcome is Outcome.INCONCLUSIVE]
     absent = [j for _, j in judged if j.outcome is Outcome.NOT_APPLICABLE]
-    if unsettled and (not passes or not one.searched):
-        return _verdict(subject, one, Outcome.INCONCLUSIVE, unsettled[0].evidence)
+    withheld = [j for j in unsettled if j.withholds]
+    if unsettled and (withheld or not passes or not one.searched):
+        return _verdict(subject, one, Outcome.INCONCLUSIVE, (withheld or unsettled)[0].evidence)
     if absent and not passes:
         return _verdict(subject, one, Outcome.NOT_APPLICABLE, absent[0].evidence)
     examined = sum(j.evidence.examined for j in passes)

@@ -37,6 +37,8 @@ class Compared:
         value: The oracle's value there.
         got: The subject's value there.
         examined: How many elements were judged.
+        unweighed: Whether a result is beyond the rounding of its terms, and how much more to allow it had to be
+            measured and could not be: then agreement of the others determines nothing.
     """
 
     shape_fits: bool
@@ -46,6 +48,7 @@ class Compared:
     value: float = math.nan
     got: float = math.nan
     examined: int = 0
+    unweighed: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -64,7 +67,7 @@ def compare(
     """
     dtype = accuracy or made.dtype
     worst = Compared(shape_fits=True, ratio=math.nan, error=0.0)
-    examined = 0
+    examined, unweighed = 0, False
     for index, got in enumerate(made.outputs):
         terms, values, names = oracle_of(subject, case, made, dialect, output=index)
         # Fast, then slow: within the rounding of the terms alone there is no need to know the conditioning.
@@ -76,9 +79,12 @@ def compare(
         found = _worst(subject, quick, number)
         if values and not found.agrees and not (hurried and _beyond(subject, quick, terms, values, number)):
             found = _worst(subject, _slow(subject, terms, values, names, number, dtype), number)
+            unweighed |= subject.specification is not None and subject.specification.measured and not found.examined
         examined += found.examined
         if found.examined and not (found.ratio <= worst.ratio):
             worst = found
+    if unweighed and worst.agrees:
+        return Compared(shape_fits=True, ratio=math.nan, error=0.0, unweighed=True)
     return replace(worst, examined=examined)
 
 

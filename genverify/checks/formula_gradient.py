@@ -22,7 +22,7 @@ from genverify.subjects.case import Case
 from genverify.subjects.formula import Bound, Formula
 from genverify.subjects.formula_shapes import arrangement
 from genverify.subjects.specification import Dialect
-from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
+from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed, withheld
 
 __all__ = ["gradient", "no_number"]
 
@@ -83,6 +83,9 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
             message = f"{wrong.evidence.message}; it is that of {slip}, which is wrong under this name: {slip.note}"
             return replace(wrong, evidence=replace(wrong.evidence, message=message))
         return _with_kink(subject, case, found.accepted, wrong)
+    unweighed = next((one for one in judged if one.withholds), None)
+    if unweighed is not None:
+        return unweighed
     good = [one for one in judged if one.outcome == "PASS"]
     if not good:
         return inconclusive("the gradient overflows or is not determined there")
@@ -294,7 +297,16 @@ def _within(
             measured[key] = measured_gradients(
                 terms, values, names, weight, gots, dtype=accuracy, operations=specification.operations
             )
-        return _judge(subject, case, made, measured[key][name], name, got)
+        judged = _judge(subject, case, made, measured[key][name], name, got)
+        if judged.outcome != "INCONCLUSIVE":
+            return judged
+        quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
+        if quick is None or _judge(subject, case, made, quick, name, got).outcome != "FAIL":
+            return judged
+        return withheld(
+            "the gradient differs from the formula's, and how far rounding may move it could not be measured there",
+            witness=witness(subject, case),
+        )  # fmt: skip
     quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
     if quick is not None:
         judged = _judge(subject, case, made, quick, name, got)

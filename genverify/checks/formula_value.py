@@ -15,7 +15,7 @@ from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Dialect
-from genverify.verdict import Judgement, failed, inconclusive, passed
+from genverify.verdict import Judgement, failed, inconclusive, passed, withheld
 
 __all__ = ["extremes", "value"]
 
@@ -55,6 +55,11 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
             message=f"the result has shape {shapes}, which is not that of {subject.like} ({dialect})",
         )  # fmt: skip
     if best.agrees:
+        if best.unweighed:
+            return withheld(
+                "the value differs from the formula's, and how far rounding may move it could not be measured there",
+                witness=witness(subject, case),
+            )  # fmt: skip
         if not best.examined:
             return inconclusive("the value overflows or is not determined there", witness=witness(subject, case))
         if made.dtype is not torch.float64 and _narrowed(case, made.dtype):
