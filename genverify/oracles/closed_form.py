@@ -19,7 +19,7 @@ from .evaluation import evaluate, mpmath_arithmetic, torch_arithmetic
 if TYPE_CHECKING:
     import sympy
 
-__all__ = ["ClosedForm", "Derivation", "DerivationError", "Step", "closed_form", "step"]
+__all__ = ["ClosedForm", "Derivation", "DerivationError", "Step", "closed_form", "step", "symbols_of"]
 
 _KINDS = ("real", "positive", "nonnegative", "negative", "nonzero", "integer")
 _GUARD_DIGITS = 15
@@ -124,13 +124,7 @@ class ClosedForm:
     @functools.cached_property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         """The SymPy symbols of the arguments, in order, carrying their assumptions."""
-        import sympy
-
-        made = []
-        for name, words in self.arguments.items():
-            # Infinite values are outside every domain here; real says so to SymPy.
-            made.append(sympy.Symbol(name, **{"real": True, **dict.fromkeys(words.split(), True)}))
-        return tuple(made)
+        return symbols_of(self.arguments)
 
     @functools.cached_property
     def derivation(self) -> Derivation:
@@ -355,6 +349,20 @@ def _filled(value: Any, tensors: Sequence[Tensor]) -> Tensor:  # noqa: ANN401
     shape = torch.broadcast_shapes(*(t.shape for t in tensors))
     filled = torch.as_tensor(value, dtype=tensors[0].dtype, device=tensors[0].device)
     return filled if filled.shape == shape else filled.expand(shape).clone()
+
+
+def symbols_of(arguments: Mapping[str, str]) -> tuple[sympy.Symbol, ...]:
+    """A symbol for each argument, in order, with what is assumed of it.
+
+    >>> [one.is_positive for one in symbols_of({"mu": "real", "sigma": "positive"})]
+    [None, True]
+    """
+    import sympy
+
+    # Infinite values are outside every domain here; real says so to SymPy.
+    return tuple(
+        sympy.Symbol(name, **{"real": True, **dict.fromkeys(words.split(), True)}) for name, words in arguments.items()
+    )
 
 
 def closed_form(

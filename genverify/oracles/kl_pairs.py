@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from genverify.errors import UsageError, nearest
 
-from .closed_form import ClosedForm, Derivation
+from .closed_form import ClosedForm, Derivation, symbols_of
 
 if TYPE_CHECKING:
     import sympy
@@ -72,15 +72,11 @@ class Law:
 
     def symbols(self, suffix: str) -> tuple[sympy.Symbol, ...]:
         """A symbol for each parameter."""
-        return ClosedForm(name=self.name, arguments=self.arguments(suffix), source="", derive=_nothing).symbols
+        return symbols_of(self.arguments(suffix))
 
     def arguments(self, suffix: str) -> dict[str, str]:
         """The parameters under names of their own, with what is assumed of each."""
         return {f"{name}_{suffix}": words for name, words in self.parameters.items()}
-
-
-def _nothing(*_: sympy.Symbol) -> Derivation:
-    raise NotImplementedError
 
 
 @functools.cache
