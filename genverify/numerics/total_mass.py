@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["TotalMass", "total_mass", "unresolved_peak"]
+__all__ = ["FURTHEST", "TotalMass", "coordinates", "total_mass", "unresolved_peak"]
 
-_FURTHEST = 36.0  # sinh 36 = 2e15: as far as float64 resolves positions
+FURTHEST = 36.0  # sinh 36 = 2e15: as far as float64 resolves positions
 _NEGLIGIBLE = 2.0**-70  # of the largest value of the integrand: below rounding of the sum, by far
 _SHIFTS = (0.0, 0.37, 0.71)
 _CHUNK = 2**14
@@ -40,6 +40,7 @@ class TotalMass:
         truncated: Whether the integrand still counts where the grid ends: then `value` is a lower bound.
         problem: Why the numbers mean nothing; empty when they do not.
         box: Where along each axis of t the sum was taken.
+        beyond: What may lie outside of it; a part of `error`.
     """
 
     value: float
@@ -49,6 +50,7 @@ class TotalMass:
     truncated: bool = False
     problem: str = ""
     box: tuple[tuple[float, float], ...] = ()
+    beyond: float = 0.0
 
 
 def total_mass(
@@ -71,7 +73,7 @@ def total_mass(
     >>> abs(found.value - 1.0) <= 4.0 * found.error, found.error < 1e-9
     (True, True)
     """
-    place = _coordinates(low, high, center, scale)
+    place = coordinates(low, high, center, scale)
     used = 0
 
     def integrand(t: Tensor) -> Tensor:
@@ -102,8 +104,10 @@ def total_mass(
     # Beyond the ends an integrand that falls like exp(−r|t|) has 1/(exp r − 1) of what the outermost unit of t holds:
     # at most twice that for r ≥ ½, as an inverse square root at an edge has.
     error = max([abs(s - value) for s in sums[1:]] + [abs(coarse - value) ** 2 / value]) + rounding + 2.0 * outermost
-    ends = any(abs(end) >= _FURTHEST for axis in box for end in axis)
-    return TotalMass(value=value, error=error, points=used, spacing=spacing, truncated=ends, box=tuple(box))
+    ends = any(abs(end) >= FURTHEST for axis in box for end in axis)
+    return TotalMass(
+        value=value, error=error, points=used, spacing=spacing, truncated=ends, box=tuple(box), beyond=2.0 * outermost
+    )
 
 
 def unresolved_peak(
@@ -115,8 +119,11 @@ def unresolved_peak(
     high: float = math.inf,
     center: float = 0.0,
     scale: float = 1.0,
+    width_at: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor | None:
     """A maximum of the density that the grid of `seen` steps over and that may hold mass; None where none is found.
+
+    Where its cells are of several widths, `width_at` says those at points of t.
 
     From every node of a coarse grid over all of the line it climbs log p coordinate by coordinate: a peak that is far
     too narrow for a grid still shows in log p, as a slope, wherever it outweighs the others. It may hold mass if its
@@ -128,7 +135,7 @@ def unresolved_peak(
     >>> found.value < 0.4, unresolved_peak(spikes, 1, found) is None
     (True, False)
     """
-    place = _coordinates(low, high, center, scale)
+    place = coordinates(low, high, center, scale)
 
     def integrand(t: Tensor) -> Tensor:
         x, log_slope = place(t)
@@ -136,8 +143,8 @@ def unresolved_peak(
         return torch.where(torch.isnan(values), torch.full_like(values, -math.inf), values)
 
     per_axis = max(8, int(_CLIMBERS ** (1.0 / dims)))
-    coarse = 2 * _FURTHEST / (per_axis - 1)
-    at = _grid([torch.linspace(-_FURTHEST, _FURTHEST, per_axis, dtype=torch.float64)] * dims)
+    coarse = 2 * FURTHEST / (per_axis - 1)
+    at = _grid([torch.linspace(-FURTHEST, FURTHEST, per_axis, dtype=torch.float64)] * dims)
     at = at[torch.isfinite(integrand(at))]
     if not len(at):
         return None
@@ -145,12 +152,13 @@ def unresolved_peak(
     height = integrand(at)
     ends = torch.tensor(seen.box, dtype=torch.float64)
     inside = ((at >= ends[:, 0]) & (at <= ends[:, 1])).all(-1)
-    cell = torch.where(inside, torch.full_like(height, seen.spacing), torch.full_like(height, coarse))
+    spacing = torch.full_like(height, seen.spacing) if width_at is None else width_at(at).clamp(max=coarse)
+    cell = torch.where(inside, spacing, torch.full_like(height, coarse))
     beside = torch.full_like(height, -math.inf)
     for axis in range(dims):
         for sign in (-0.5, 0.5):
             moved = at.clone()
-            moved[:, axis] += sign * seen.spacing
+            moved[:, axis] += sign * spacing
             beside = torch.maximum(beside, integrand(moved))
     # Half a cell beside the top of a normal peak that the grid resolves it is a few lower, not more.
     resolved = inside & (beside > height - _FALL)
@@ -175,7 +183,14 @@ def _climbed(integrand: Callable[[Tensor], Tensor], at: Tensor, step: float) -> 
     return at
 
 
-def _coordinates(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+def coordinates(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """T on the line ↦ x(t) in (low, high), and log |dx/dt|; elementwise.
+
+    >>> x, log_slope = coordinates(0.0, math.inf, 0.0, 2.0)(torch.zeros(1))
+    >>> x, log_slope.exp()
+    (tensor([2.]), tensor([2.]))
+    """
+
     def line(t: Tensor) -> tuple[Tensor, Tensor]:
         return center + scale * torch.sinh(t), math.log(scale) + torch.log(torch.cosh(t))
 
@@ -202,7 +217,7 @@ def _grid(axes: list[Tensor]) -> Tensor:
 
 def _box(integrand: Callable[[Tensor], Tensor], dims: int, per_axis: int) -> list[tuple[float, float]] | str:
     """Where the integrand exceeds a negligible fraction of its maximum, by two sweeps; or why there is no such box."""
-    box = [(-_FURTHEST, _FURTHEST)] * dims
+    box = [(-FURTHEST, FURTHEST)] * dims
     for _ in range(2):
         axes = [torch.linspace(a, b, per_axis, dtype=torch.float64) for a, b in box]
         values = integrand(_grid(axes)).reshape([per_axis] * dims)
@@ -218,7 +233,7 @@ def _box(integrand: Callable[[Tensor], Tensor], dims: int, per_axis: int) -> lis
             first, last = int(index[0]), int(index[-1])
             a, b = box[axis]
             step = (b - a) / (per_axis - 1)
-            box[axis] = (max(-_FURTHEST, a + (first - 1) * step), min(_FURTHEST, a + (last + 1) * step))
+            box[axis] = (max(-FURTHEST, a + (first - 1) * step), min(FURTHEST, a + (last + 1) * step))
     return box
 
 
@@ -234,5 +249,5 @@ def _trapezoid(
         t = _grid([part, *rest])
         values = integrand(t).exp()
         total += float(values.sum())
-        outermost += float(values[(t.abs() > _FURTHEST - 1.0).any(-1)].sum())
+        outermost += float(values[(t.abs() > FURTHEST - 1.0).any(-1)].sum())
     return total * math.prod(steps), outermost * math.prod(steps)

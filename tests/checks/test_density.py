@@ -44,6 +44,37 @@ def test_a_normalised_one_passes(dims):
     assert found(Density(normal, event_shape=dims)).outcome is gv.Outcome.PASS
 
 
+def _kinked(dims):
+    """y = x + shift of the coordinates before, through ReLU: an additive coupling has the determinant one."""
+
+    def log_density(x):
+        y = x.clone()
+        for k in range(1, dims):
+            y[:, k] = x[:, k] + (2 * x[:, :k].sum(-1) - 0.5).relu() - (x[:, 0] + 0.3 * k).abs()
+        return normal(y)
+
+    return log_density
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("off", [0.0, 1e-3, -1e-3])
+def test_kinks_are_settled_to_the_resolution(dims, off):
+    """Grids leave more than a thousandth open here."""
+    log_density = _kinked(dims)
+    verdict = found(Density(lambda x: log_density(x) + off, event_shape=dims))
+    assert verdict.outcome is (gv.Outcome.FAIL if off else gv.Outcome.PASS), str(verdict)
+
+
+@pytest.mark.parametrize("width", torch.linspace(0.51, 1.49, 8).tolist())
+def test_steps_of_any_width_are_not_accused(width):
+    """Sums over shifted grids agree by luck where a step lies between the same points of each."""
+
+    def box(x):
+        return torch.where((x.abs() < width / 2).all(-1), -math.log(width), -math.inf)
+
+    assert found(Density(box, event_shape=1)).outcome is gv.Outcome.PASS
+
+
 def test_beyond_three_dimensions_it_does_not_apply():
     assert found(Density(normal, event_shape=4)).outcome is gv.Outcome.NOT_APPLICABLE
 
