@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -107,7 +108,8 @@ def test_sums_products_and_parts_of_a_traced_network():
         (lambda self, x: x * x, "product of two results"), (lambda self, x: 1 / x, "division"),
         (lambda self, x: x[:, [0, 0]], "repeat places"), (lambda self, x: x.sum(0), "over the batch"),
         (lambda self, x: nn.functional.dropout(x), "never switched off"), (lambda self, x: x.expand(5, 2), "expand"),
-        (lambda self, x: x + x.sum(-1, keepdim=True), "broadcasting"), (lambda self, x: x.exp(), "exp"),
+        (lambda self, x: x + torch.relu(torch.tanh(x).sum(-1, keepdim=True)), "broadcasting"),
+        (lambda self, x: x.exp(), "exp"),
         (lambda self, x: x if x.sum() > 0 else -x, "cannot be traced"),
     ],
 )  # fmt: skip
@@ -163,3 +165,159 @@ def test_a_stated_accuracy_widens_the_claim():
         layer.weight.copy_(1.01 * torch.eye(2))
     assert verdict(layer, 1.0, 2).outcome is gv.Outcome.FAIL
     assert verdict(layer, 1.0, 2, accuracy=0.02).outcome is gv.Outcome.PASS
+
+
+@pytest.mark.parametrize("claimed", [-1, -0.5, float("nan"), float("inf"), True])
+def test_a_constant_that_is_none_is_refused(claimed):
+    with pytest.raises(gv.UsageError, match="a constant K ≥ 0") as refused:
+        gv.Map(nn.ReLU(), lipschitz=claimed, event_shape=2)
+    assert f"lipschitz={claimed!r}" in str(refused.value)
+    assert "for example lipschitz=1.0" in str(refused.value)
+
+
+def test_zero_claims_a_constant_map():
+    assert verdict(lambda x: torch.zeros(len(x), 1, dtype=x.dtype), 0, 2).outcome is gv.Outcome.NOT_APPLICABLE
+    still = nn.Linear(2, 2)
+    nn.init.zeros_(still.weight)
+    assert verdict(still, 0, 2).outcome is gv.Outcome.PASS
+    assert verdict(nn.Linear(2, 2), 0.0, 2).outcome is gv.Outcome.FAIL
+
+
+def test_any_number_is_a_constant():
+    assert verdict(nn.ReLU(), torch.tensor(1.0).item(), 2).outcome is gv.Outcome.PASS
+    assert verdict(nn.ReLU(), 1, 2).outcome is gv.Outcome.PASS
+
+
+class _Heads(nn.Module):
+    """A critic with a score and its features."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(3, 4), nn.Linear(4, 1)
+
+    def forward(self, x):
+        features = torch.tanh(self.inner(x))
+        return self.outer(features), features
+
+
+def test_of_several_results_one_is_chosen():
+    """Which is not judged, need not have a rule; and none chosen is said to be."""
+    seeded()
+    net = _Heads()
+    for output in (0, 1):
+        found = verdict(net, 20.0, 3, output=output)
+        assert found.outcome is gv.Outcome.PASS, str(found)
+        assert verdict(net, 0.01, 3, output=output).outcome is gv.Outcome.FAIL
+    assert "output" in _trouble(net)
+
+
+def _trouble(net):
+    try:
+        return str(verdict(net, 20.0, 3))
+    except gv.UsageError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_statistics_of_a_batch_have_no_certificate(training):
+    """In evaluation batch norm is affine; in training it is named, and rows are not apart."""
+    net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    found = verdict(net, 50.0, 3, training=training, batch_independent=not training)
+    if not training:
+        assert found.outcome is gv.Outcome.PASS
+        return
+    assert found.outcome in (gv.Outcome.NOT_APPLICABLE, gv.Outcome.FAIL)
+    assert "statistics of the batch" in str(found) or found.outcome is gv.Outcome.FAIL
+
+
+def test_a_critic_of_one_number_a_row_is_refuted_like_others():
+    net = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    with torch.no_grad():
+        net[0].weight.fill_(2.0)
+    assert verdict(net, 1.0, 3).outcome is gv.Outcome.FAIL
+    assert longest_chord(net.double(), torch.ones(2, 3, dtype=torch.float64)).slope == pytest.approx(12**0.5)
+
+
+class _Times(nn.Module):
+    """A forward from a function."""
+
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+class _Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class _Tripled(nn.Linear):
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+
+def _eye(layer: type[nn.Module] = nn.Linear):
+    made = layer(3, 3, bias=False)
+    nn.init.eye_(made.weight)
+    return made
+
+
+def _written(x):
+    y = x.clone()
+    y.mul_(3.0)
+    y += x
+    return y + 1.0
+
+
+def _data(x):
+    y = 1.0 * x
+    y.data.mul_(3.0)
+    return y
+
+
+def _assigned(x):
+    y = 1.0 * x
+    y.data = 3.0 * y.data
+    return y
+
+
+_SHARED, _RELU = _eye(), nn.ReLU()
+with torch.no_grad():
+    _SHARED.weight.mul_(2.0)
+STEEPER = {
+    "a residual chain": (_Residual(_eye(), nn.ReLU(), _eye()), 1.5, 2.0),
+    "a layer called three times": (nn.Sequential(_SHARED, _RELU, _SHARED, _RELU, _SHARED), 7.0, 8.0),
+    "a layer of its own kind": (nn.Sequential(_eye(), nn.ReLU(), _eye(_Tripled)), 2.0, 3.0),
+    "written over, and added to": (_Times(_written), 3.5, 4.0),
+    "written over through its data": (_Times(_data), 2.0, 3.0),
+    "with other data": (_Times(_assigned), 2.0, 3.0),
+    "a Gram matrix": (_Times(lambda x: nn.functional.linear(x, x)), 1.0, math.inf),
+    "a softplus with a jump": (nn.Softplus(1.0, 1.0), 1.5, math.inf),
+    "rectifiers that turn": (nn.RReLU(-5.0, -3.0), 2.0, 4.0),
+    "a celu that grows": (nn.CELU(-1.0), 2.0, math.inf),
+}
+
+
+@pytest.mark.parametrize("name", STEEPER)
+def test_nothing_is_certified_below_the_truth(name):
+    """FAIL or no certificate below the constant; above it nothing fails."""
+    module, below, truth = STEEPER[name]
+    found = verdict(module, below, 3)
+    assert found.outcome in (gv.Outcome.FAIL, gv.Outcome.NOT_APPLICABLE), str(found)
+    if math.isfinite(truth):
+        above = verdict(module, 1.001 * truth, 3)
+        assert above.outcome in (gv.Outcome.PASS, gv.Outcome.NOT_APPLICABLE, gv.Outcome.INCONCLUSIVE), str(above)
+
+
+def test_a_certificate_that_two_points_refute_is_our_own_fault(monkeypatch):
+    """ERROR, never PASS: whatever rule was wrong."""
+    from genverify.checks import map_lipschitz
+
+    wrong = map_lipschitz.Certificate(upper=1.0, layers=1)
+    monkeypatch.setattr(map_lipschitz, "certificate", lambda *_, **__: wrong)
+    found = verdict(_Times(lambda x: 2 * x), 3.0, 3)
+    assert found.outcome is gv.Outcome.ERROR
+    assert "steeper than the certified 1" in str(found)

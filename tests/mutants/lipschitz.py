@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm
@@ -90,11 +92,61 @@ def steep_between_samples():
     return Map(lambda x: torch.where(x > 0, 3 * x, 0.5 * x), event_shape=2, lipschitz=1.0)
 
 
+class Scaled(nn.Linear):
+    """A layer whose gain stands in its forward, past the weight that is normalised."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def gain_past_the_normalised_weight():
+    """spectral_norm around a subclass of Linear: the weight is normalised, and what its forward does to it is not."""
+    layer = Scaled(4, 4)
+    return Map(settled(spectral_norm(layer, n_power_iterations=20), (4,)), event_shape=4, lipschitz=1.0)
+
+
+class InPlace(nn.Module):
+    """x + σ(x), where σ has been written over x."""
+
+    def forward(self, x):
+        kept = x * 1.0
+        return torch.relu_(kept) + kept
+
+
+def shortcut_that_was_overwritten():
+    """An activation in place is undone by no shortcut: relu(x) + relu(x). Met as ReLU(inplace=True) before a sum."""
+    return Map(InPlace(), event_shape=3, lipschitz=1.0)
+
+
+def reflecting_border():
+    """A mean of neighbours on a mirrored border: what is copied there counts twice. Met in deel-torchlip."""
+    layer = nn.Conv2d(1, 1, 5, padding=2, padding_mode="reflect", bias=False)
+    nn.init.constant_(layer.weight, 1 / 25)
+    return Map(layer, event_shape=(1, 8, 8), lipschitz=1.0)
+
+
+def ragged_average():
+    """Averages times the root of a whole window, at a border where windows are cut. Met in deel-torchlip."""
+    return Map(nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), Gain(2.0)), event_shape=(1, 5, 5), lipschitz=1.0)
+
+
+class Gain(nn.Module):
+    """c x."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x):
+        return self.gain * x
+
+
 MUTANTS = [
     Mutant(name=make.__name__, make=make, killed_by="map.lipschitz")
     for make in (
         normalised_kernel, power_iteration_too_short, largest_entry_for_the_norm, gelu_taken_for_one,
         residual_of_a_contraction, overlapping_maximum, layer_norm_without_its_epsilon, steep_between_samples,
+        gain_past_the_normalised_weight, shortcut_that_was_overwritten, reflecting_border, ragged_average,
     )
 ]  # fmt: skip
 
@@ -136,7 +188,74 @@ def small_hidden_layer():
     return Map(net, event_shape=1, lipschitz=1.0)
 
 
+class MaxMin(nn.Module):
+    """(max(a, b), min(a, b)): a permutation at every point, though each half alone is as steep as both."""
+
+    def forward(self, x):
+        a, b = x.chunk(2, 1)
+        return torch.cat([torch.max(a, b), torch.min(a, b)], 1)
+
+
+def sorted_halves():
+    return Map(MaxMin(), event_shape=(4, 3), lipschitz=1.0)
+
+
+class Reflection(nn.Module):
+    """x on one side of a line and its mirror image on the other, as gates (Singla, Singla & Feizi 2022)."""
+
+    def forward(self, z):
+        x, y = z.chunk(2, 1)
+        side = x * math.sin(0.4) - y * math.cos(0.4)
+        here, there = side <= 0, side > 0
+        a, b = x * math.cos(0.8) + y * math.sin(0.8), x * math.sin(0.8) - y * math.cos(0.8)
+        return torch.cat([x * here + a * there, y * here + b * there], 1)
+
+
+def reflected_pairs():
+    return Map(Reflection(), event_shape=4, lipschitz=1.0)
+
+
+class Cocoercive(nn.Module):
+    """x − 2 Wᵀ relu(W x) with |W| = 1: the sum of the norms is three, and the slope is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = orthogonal(dense(4, 6))
+
+    def forward(self, x):
+        return x - 2 * torch.relu(self.inner(x)) @ self.inner.weight
+
+
+def residual_with_its_transpose():
+    return Map(Cocoercive(), event_shape=4, lipschitz=1.0)
+
+
+class Root(nn.Module):
+    """√(½ x² + ½ f(x)² + ε)."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = orthogonal(dense(4, 4))
+
+    def forward(self, x):
+        return torch.sqrt(0.5 * x**2 + 0.5 * self.inner(x) ** 2 + 1e-6)
+
+
+def root_of_squares():
+    return Map(Root(), event_shape=4, lipschitz=1.0)
+
+
 TWINS = [
     Twin(name=make.__name__, make=make)
-    for make in (normalised_dense, orthogonal_network, mixed_residual, convolutional, small_hidden_layer)
+    for make in (
+        normalised_dense,
+        orthogonal_network,
+        mixed_residual,
+        convolutional,
+        small_hidden_layer,
+        sorted_halves,
+        reflected_pairs,
+        residual_with_its_transpose,
+        root_of_squares,
+    )
 ]

@@ -87,6 +87,15 @@ def test_the_layers_follow_the_algorithm(name):
     assert report.count(gv.Outcome.PASS) == 2, str(report)
 
 
+@pytest.mark.parametrize("claimed", ["1", "one", (1.0,), 1j, True, -1.0, float("nan"), float("inf")])
+def test_a_constant_that_is_none_is_refused(claimed):
+    """What was given, what was expected, and what to type, where no annotation is enforced."""
+    with pytest.raises(gv.UsageError, match="a constant K ≥ 0") as refused:
+        gv.Map(nn.ReLU(), lipschitz=claimed, event_shape=2)
+    assert f"lipschitz={claimed!r}" in str(refused.value)
+    assert "for example lipschitz=1.0" in str(refused.value)
+
+
 def test_the_older_one_cannot_be_trained_through_both_modes():
     """In evaluation it does not copy u and v, which training then overwrites: backward raises. The newer one copies."""
     x = torch.ones(1, 3)
