@@ -6,7 +6,7 @@ computed without its graph, the value is right and nothing is learnt from it.
 
 Sources: Gulrajani et al. 2017, "Improved training of Wasserstein GANs"; Petzka, Fischer & Lukovnikov 2018, "On the
 regularization of Wasserstein GANs"; Mescheder, Geiger & Nowozin 2018, "Which training methods for GANs do actually
-converge?".
+converge?"; Kodali, Abernethy, Hays & Kira 2017, "On convergence and stability of GANs".
 """
 
 from __future__ import annotations
@@ -87,3 +87,74 @@ def test_on_the_segment_the_critic_is_lipschitz():
     s, a, b, t = sympy.symbols("s a b t", real=True)
     along = sympy.integrate(sympy.diff(-t, t).subs(t, a + s * (b - a)) * (b - a), (s, 0, 1))
     assert sympy.simplify(along - (a - b)) == 0
+
+
+# ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# One draw for the whole batch keeps the mean of the penalty, and wastes the batch.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Of rows that are alike the penalty is (1/n) Σ f(u_i). With one u it is f(u): the same mean, and Var f for (Var f)/n.
+
+
+@proves("penalty.shared_draw")
+def test_a_draw_for_the_batch_has_the_mean_and_not_the_variance():
+    """Both moments by integration; so no mean over seeds shows it, and the draws themselves do."""
+    a, b, c = sympy.symbols("a b c", real=True)
+    for n in (2, 3):
+        u = sympy.symbols(f"u1:{n + 1}", real=True)
+
+        def f(t):
+            return a + b * t + c * t**2
+
+        def mean(expression, u=u):
+            for one in u:
+                expression = sympy.integrate(sympy.expand(expression), (one, 0, 1))
+            return expression
+
+        own, shared = sum(f(one) for one in u) / n, f(u[0])
+        assert sympy.expand(mean(own) - mean(shared)) == 0
+        variances = [mean(one**2) - mean(one) ** 2 for one in (own, shared)]
+        assert sympy.expand(variances[1] - n * variances[0]) == 0
+
+    def of_one_draw(critic, real, fake):
+        share = torch.rand(1, dtype=real.dtype)
+        x = (share * real + (1 - share) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+    report = gv.verify(gv.Formula(of_one_draw, like="penalty.wgan_gp"), budget="quick")
+    assert "one share for the whole batch" in str(report.failures[0])
+
+
+# ── Claim ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# The noise of the authors' first code is not the paper's, whatever c is.
+#
+# ── Derivation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# E u = 1/2, E u² = 1/3; of α u with α as uniform and independent, E = 1/4 and E (αu)² = 1/9.
+
+
+@proves("penalty.dragan.first_code")
+def test_the_moments_of_the_first_noise():
+    """The moments; both noises pass under their own names, and the reference, which has the paper's, agrees."""
+    s, u, share = sympy.symbols("s u alpha", positive=True)
+
+    def moments(delta):
+        first, second = (
+            sympy.integrate(sympy.integrate(sympy.expand(delta**power), (u, 0, 1)), (share, 0, 1)) for power in (1, 2)
+        )
+        return sympy.simplify(first), sympy.simplify(second - first**2)
+
+    assert moments(s * u / 2) == (s / 4, s**2 / 48)
+    assert moments(share * s * u / 2) == (s / 8, 7 * s**2 / 576)
+
+    def first_code(critic, x):
+        x = (x + 0.5 * x.std() * torch.rand_like(x)).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+    assert passes(first_code, "penalty.dragan")
+    # Of a linear critic no noise matters.
+    slope = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    torch.manual_seed(0)
+    for penalty in (first_code, reference.dragan):
+        assert float(penalty(lambda x: x @ slope, torch.randn(5, 2).double())) == 16.0

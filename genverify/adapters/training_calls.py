@@ -11,7 +11,7 @@ import torch
 
 from genverify.adapters.adapter import adapter
 from genverify.adapters.training_networks import Plan
-from genverify.adapters.training_world import WorldMaker, key
+from genverify.adapters.training_world import WorldMaker, key, tensors_of
 from genverify.errors import SubjectRaised, UsageError
 from genverify.subjects.training_observation import observe
 from genverify.subjects.training_step import StepCalls, TrainingStep
@@ -39,6 +39,12 @@ def training_calls(subject: TrainingStep) -> TrainingStep:
         raise UsageError(
             given=f"the class {subject.label}", expected="a function, or a method of an instance",
             do=f"construct it, and name the method: TrainingStep({subject.label}(…).train_step, …)",
+        )  # fmt: skip
+    if any(not t.numel() for t in tensors_of(subject.batch)):
+        shapes = ", ".join(str(tuple(t.shape)) for t in tensors_of(subject.batch))
+        raise UsageError(
+            given=f"a batch with no samples (of shape {shapes})", expected="one sample or more",
+            do="give batch= with samples in it, or leave it out: then one is made",
         )  # fmt: skip
     subject = replace(
         subject, moves=tuple(map(key, subject.moves)), stays=tuple(map(key, subject.stays)),
@@ -153,6 +159,6 @@ def _calls(subject: TrainingStep, maker: WorldMaker) -> StepCalls:
         notes.append(f"judged in {str(maker.plan.dtype).removeprefix('torch.')}: it does not run in float64")
     return StepCalls(
         world=maker.world, beside=maker.beside if subject.beside is not None else None, shapes=maker.shapes(),
-        dtype=maker.plan.dtype, bound=maker.bound(), clip=maker.clip(), probabilities=maker.probabilities(),
-        made=maker.makes_networks, notes=tuple(notes),
+        dtype=maker.plan.dtype, bound=maker.bound(), clip=maker.clip(), unroll=maker.unroll(),
+        probabilities=maker.probabilities(), made=maker.makes_networks, notes=tuple(notes),
     )  # fmt: skip

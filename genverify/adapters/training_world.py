@@ -17,10 +17,10 @@ from genverify.errors import UsageError
 from genverify.subjects.case import Case
 from genverify.subjects.training_step import TrainingStep, World
 
-__all__ = ["WorldMaker", "key", "parameters_of"]
+__all__ = ["WorldMaker", "key", "parameters_of", "tensors_of"]
 
 _RATE = 0.1
-_CLIP, _ROUNDS, _WEIGHT = 0.05, 2, 10.0
+_CLIP, _ROUNDS, _WEIGHT, _UNROLLED, _INNER = 0.05, 2, 10.0, 3, 0.25
 _FIXED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -102,6 +102,17 @@ class WorldMaker:
                 return _bound(given)
         return None
 
+    def unroll(self) -> int | None:
+        """How many steps are unrolled: as stated, as the parameter's default, or as it is passed."""
+        if self.subject.unroll is not None or self.subject.claimed is None or not self.subject.claimed.unrolled:
+            return self.subject.unroll
+        for p in self.taken:
+            if role_of(p.name) in ("unrolled", "rounds"):
+                made = _UNROLLED if role_of(p.name) == "unrolled" else _ROUNDS
+                given = self.subject.arguments.get(p.name, p.default if p.default is not p.empty else made)
+                return given if isinstance(given, int) else None
+        return None
+
     def case(self, number: int) -> Case:
         """A plain case, for trying."""
         values: dict[str, Any] = {"#network": number}
@@ -139,7 +150,7 @@ class WorldMaker:
         arguments = parts.arguments(self.taken)
         world = World(
             networks=networks, optimizers=tuple(parts.optimizers), call=lambda: step(**arguments),
-            batch=tuple(_tensors(tensors.get("real"))), fakes=tuple(_tensors(tensors.get("fake"))), parts=parts,
+            batch=tuple(tensors_of(tensors.get("real"))), fakes=tuple(tensors_of(tensors.get("fake"))), parts=parts,
             copies=copies,
         )  # fmt: skip
         return world
@@ -218,6 +229,8 @@ class _Parts:
             "latent size": lambda: plan.latent[0],
             "clip": lambda: _CLIP,
             "rounds": lambda: _ROUNDS,
+            "unrolled": lambda: _UNROLLED,
+            "inner rate": lambda: _INNER,
             "device": lambda: torch.device("cpu"),
             "criterion": lambda: nn.BCELoss() if plan.probability else nn.BCEWithLogitsLoss(),
             "penalty weight": lambda: _WEIGHT,
@@ -273,9 +286,10 @@ def _tensor(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.detach().clone().to(dtype) if value.is_floating_point() else value.clone()
 
 
-def _tensors(value: Any) -> list[Tensor]:  # noqa: ANN401
+def tensors_of(value: Any) -> list[Tensor]:  # noqa: ANN401
+    """The tensors of real numbers in a batch, however it is put together."""
     if isinstance(value, Tensor):
         return [value] if value.is_floating_point() else []
     if isinstance(value, dict):
         value = tuple(value.values())
-    return [t for one in value for t in _tensors(one)] if isinstance(value, (tuple, list)) else []
+    return [t for one in value for t in tensors_of(one)] if isinstance(value, (tuple, list)) else []

@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,9 @@ from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.formula_shapes import arrangement
 from genverify.subjects.functions import numbers_of, with_numbers
 from genverify.subjects.specification import CALL, Layout, Role
+
+# Under which a subject remembers that it draws from a generator that is not seen.
+_UNSEEN = "unseen draws"
 
 __all__ = ["Call", "Unreadable", "call", "layout_of", "witness"]
 
@@ -70,13 +73,37 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
         result = _left_in_grad(carriers[0])
     outputs, returned_tensor = results(subject, result)
     known = subject.memory.get("readings", {}).get(case["#options"] if "#options" in case else 0)
-    draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case), known)
+    try:
+        draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case), known)
+    except Unreadable as error:
+        raise _of_the_unseen(subject, case, error) from None
     floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
     return Call(
         outputs=outputs, inputs=leaves, draws=draws, tape=tape, changed=_changed(subject, leaves, before),
         dtype=max(floats, key=lambda one: torch.finfo(one).eps, default=torch.float64),
         returned_tensor=returned_tensor,
     )  # fmt: skip
+
+
+def _of_the_unseen(subject: Formula, case: Case, error: Unreadable) -> Unreadable:
+    """The error that its draws are not the formula's; or, where two runs from one seed differ, that they are unseen."""
+    if _UNSEEN not in subject.memory or not subject.memory[_UNSEEN]:
+        found = []
+        with torch.random.fork_rng(devices=[]):
+            for _ in range(2):
+                torch.default_generator.manual_seed(case.seed)
+                result, _ = _invoke(subject, _given(subject, case, False)[0], case)
+                found.append(results(subject, result)[0])
+        same = (torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(*found, strict=True))
+        subject.memory[_UNSEEN] = not all(same)
+    if not subject.memory[_UNSEEN]:
+        return error
+    unseen = Unreadable(
+        f"{error}; and two calls from one seed differ, so that it draws from a generator that is not seen (a NumPy "
+        "Generator, a thread): nothing is known of its law; draw by torch, or pass the draw as an argument"
+    )
+    unseen.unseen = True
+    return unseen
 
 
 def _with_grad(value: torch.Tensor) -> torch.Tensor:
@@ -192,10 +219,12 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
         if not subject.match.inside:
             return run(), None
         from genverify.noise import record
+        from genverify.noise.decoded import decoded
 
-        with record() as recorder:
+        with decoded(case.seed) as beside, record() as recorder:
             result = run()
-        return result, recorder.tape
+        tape = recorder.tape
+        return result, replace(tape, draws=(*tape.draws, *beside.draws)) if beside.draws else tape
 
 
 def axes_of(subject: Formula) -> set[str]:

@@ -7,6 +7,7 @@ import torch
 from genverify.checks.check import check
 from genverify.checks.formula_call import Unreadable, call, witness
 from genverify.checks.formula_identity import Identity, identify
+from genverify.checks.formula_result import unread
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -58,7 +59,7 @@ def _refuted(subject: Formula, case: Case, found: Identity, chosen: dict[str, ob
         try:
             call(subject, at)  # a subject that raises is FAIL with this input as its witness
         except Unreadable as error:
-            return failed(rung=Rung.EXACT, examined=1, message=str(error), witness=witness(subject, at))
+            return unread(error, witness(subject, at))
     why = found.explanation or "on generic inputs its values follow no dialect of the formula"
     message = f"not {subject.like} ({subject.specification.statement}): {why}"
     if chosen:

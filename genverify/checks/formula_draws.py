@@ -109,30 +109,68 @@ def roles(
         found = reading.read(subject, tape, case, layout)
         if found is not None:
             return found
-    assert subject.match is not None
-    wanted = ", ".join(f"{a.name} ({a.law}, {_shapes(subject, case, layout)[a.name]})" for a in subject.match.inside)
+    shapes = _shapes(subject, case, layout)
+    sets = [" and ".join(f"{a.name} ({a.law}, {shapes[a.name]})" for a in one) for one in _either(subject)]
+    wanted = ", or ".join(sets)
     drawn = ", ".join(f"{d.law} {tuple(d.shape)}" for d in tape.draws) or "nothing"
-    raise Unreadable(f"the formula draws {wanted}; the subject drew {drawn}")
+    shared = _shared(subject, tape, case, layout)
+    raise Unreadable(f"the formula draws {wanted}; the subject drew {drawn}" + (f": {shared}" if shared else ""))
+
+
+def _shared(subject: Formula, tape: Any, case: Case, layout: Layout) -> str:  # noqa: ANN401 - a Tape
+    """What is wrong with a draw of the right law and of another size, jointly over the rows; empty where unknown."""
+    sizes = case["#sizes"]
+    for argument in dict.fromkeys(a for one in _either(subject) for a in one):
+        axes = layout.axes(argument)
+        count = torch.Size([sizes[axis] for axis in axes]).numel()
+        for drawn in _drawn(tape, argument.law):
+            if "batch" in axes and sizes["batch"] > 1 and drawn.numel() * sizes["batch"] == count:
+                return (
+                    f"one {argument.name} for the whole batch. Each row's has the right law by itself, and jointly the "
+                    "rows are not independent: the mean over draws is right, and that of one batch scatters as a "
+                    "single row's"
+                )
+            if axes == ("batch",) and drawn.numel() > count and drawn.numel() % count == 0:
+                each = drawn.numel() // count
+                return f"{each} numbers for each row, where all entries of a row have one {argument.name}"
+    return ""
 
 
 def readings(subject: Formula, tape: Any, case: Case, layout: Layout) -> list[Reading]:  # noqa: ANN401 - a Tape
     """The ways to read the draws of a call as roles, the order in which they were drawn first."""
-    assert subject.match is not None
     shapes = _shapes(subject, case, layout)
-    laws: dict[str, list[Argument]] = {}
     drawn = {one.law for one in tape.draws}
-    for argument in subject.match.inside:
-        law = next((one for one in (argument.law, *argument.laws) if one in drawn), argument.law)
-        laws.setdefault(law, []).append(argument)
-    ways = [
-        [
-            part
-            for part in _parts(law, tuple(one.name for one in wanted), _drawn(tape, law), shapes)
-            if part.read(_drawn(tape, law), shapes) is not None
+    found: list[Reading] = []
+    for wanted_here in _either(subject):
+        laws: dict[str, list[Argument]] = {}
+        for argument in wanted_here:
+            law = next((one for one in (argument.law, *argument.laws) if one in drawn), argument.law)
+            laws.setdefault(law, []).append(argument)
+        ways = [
+            [
+                part
+                for part in _parts(law, tuple(one.name for one in wanted), _drawn(tape, law), shapes)
+                if part.read(_drawn(tape, law), shapes) is not None
+            ]
+            for law, wanted in laws.items()
         ]
-        for law, wanted in laws.items()
-    ]
-    return [Reading(parts=parts) for parts in islice(product(*ways), _MOST_READINGS)]
+        found += [Reading(parts=parts) for parts in islice(product(*ways), _MOST_READINGS)]
+    return found
+
+
+def _either(subject: Formula) -> list[tuple[Argument, ...]]:
+    """The sets of draws of which the subject makes one, without those that it is given."""
+    assert subject.match is not None
+    assert subject.specification is not None
+    inside, sets = subject.match.inside, subject.specification.drawn
+    if not sets:
+        return [inside]
+    given = {one.argument.name for one in subject.match.bound}
+    either = {name for one in sets for name in one}
+    possible = [one for one in sets if given & either <= {*one}]
+    chosen = [tuple(a for a in inside if a.name in one or a.name not in either) for one in possible]
+    # What has no law can be given alone.
+    return [one for one in dict.fromkeys(chosen) if all(a.law for a in one)]
 
 
 def _parts(law: str, names: tuple[str, ...], drawn: list[torch.Tensor], shapes: Shapes) -> Iterator[Part]:
@@ -165,6 +203,14 @@ def _shapes(subject: Formula, case: Case, layout: Layout) -> Shapes:
 def _drawn(tape: Any, law: str) -> list[torch.Tensor]:  # noqa: ANN401 - a Tape
     return [
         (one.value if one.standardised is None else one.standardised).detach().to(torch.float64)
-        for one in tape.draws
         if one.law == law
+        else one.value[..., 0].detach().to(torch.float64)
+        for one in tape.draws
+        if one.law == law or (law == "uniform" and _is_flat(one))
     ]
+
+
+def _is_flat(draw: Any) -> bool:  # noqa: ANN401 - a Draw
+    """Whether it is a Beta(1, 1) number, which torch draws as the first of two Dirichlet ones, and which is uniform."""
+    shape = draw.parameters.get("concentration") if draw.law == "dirichlet" else None
+    return isinstance(shape, torch.Tensor) and shape.shape[-1:] == (2,) and bool((shape == 1).all())

@@ -21,7 +21,7 @@ from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Bound, Formula
 from genverify.subjects.formula_shapes import arrangement
-from genverify.subjects.specification import Dialect
+from genverify.subjects.specification import Dialect, Role
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed, withheld
 
 __all__ = ["gradient", "no_number"]
@@ -68,7 +68,8 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
     if lost and subject.specification.surrogate is not None and made.returned_tensor:
         return failed(
             examined=1, witness=witness(subject, case),
-            message=f"the result carries no gradient, and that of {subject.like} is specified apart from its value",
+            message=f"the result carries no gradient, and that of {subject.like} is specified apart from its value"
+            + _of_a_slope(subject),
         )  # fmt: skip
     if lost:
         return not_applicable("the result carries no gradient (computed without a graph, or returned as a number)")
@@ -187,6 +188,15 @@ def _lost(
     judged = _judge(subject, case, made, bound, name, got)
     message = f"{judged.evidence.message}: 0 · ∞ on the way back, behind a torch.where or a clamp perhaps"
     return replace(judged, evidence=replace(judged.evidence, message=message))
+
+
+def _of_a_slope(subject: Formula) -> str:
+    """What may be missing where the formula differentiates a function that the subject is given."""
+    assert subject.match is not None
+    taken = [b.parameter for b in subject.match.bound if b.argument.role is Role.FUNCTION and b.argument.differentiable]
+    if not taken:
+        return ""
+    return f": nothing reaches the weights of {taken[0]} (create_graph=True is missing, or its slope is detached)"
 
 
 def _one_output(

@@ -267,7 +267,11 @@ def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
 def _some_dialect_fits(subject: Formula, calls: Calls) -> bool:
     assert subject.specification is not None
     dialects = subject.specification.all_dialects()
-    return any(_fitting(subject, calls, dialects, accuracy) for accuracy in (None, torch.float32))
+    return any(
+        _fitting(subject, one, dialects, accuracy)
+        for one, _ in _read_again(subject, calls)
+        for accuracy in (None, torch.float32)
+    )
 
 
 def _shapes_fit(subject: Formula, case: Case, made: Call, dialect: Dialect) -> bool:

@@ -133,7 +133,7 @@ def _given(argument: Argument, bound: Bound | None, case: Case, draws: Mapping[s
         default = bound.default
         number = isinstance(default, (int, float)) and not isinstance(default, bool)
         return torch.tensor(default, dtype=torch.float64) if number and argument.role is Role.VALUE else default
-    return argument.default
+    return None if argument.role is Role.DRAW and argument.default is ... else argument.default
 
 
 def _kept(subject: Formula, bound: Bound, value: torch.Tensor, case: Case) -> torch.Tensor:

@@ -12,8 +12,9 @@ import torch
 from genverify.subjects.calling import subject_code
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import CALL
+from genverify.verdict import Judgement, failed, inconclusive
 
-__all__ = ["Unreadable", "pick", "results"]
+__all__ = ["Unreadable", "pick", "results", "unread"]
 
 # Which of several results is the formula's, once it has been found.
 _PICKED = "picked"
@@ -24,9 +25,18 @@ class Unreadable(Exception):
 
     Attributes:
         members: The places or names of its results, where it returned several and the formula has one.
+        unseen: Whether it draws from a generator that is not seen: then nothing is known of its draws.
     """
 
     members: tuple[int | str, ...] = ()
+    unseen: bool = False
+
+
+def unread(error: Unreadable, witness: Mapping[str, str]) -> Judgement:
+    """The judgement on such a call: FAIL, or INCONCLUSIVE where its draws come from a generator that is not seen."""
+    if error.unseen:
+        return inconclusive(str(error), witness=witness)
+    return failed(examined=1, message=str(error), witness=witness)
 
 
 def results(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool]:  # noqa: ANN401

@@ -11,6 +11,7 @@ from genverify.checks.formula_call import Call, Unreadable, call, witness
 from genverify.checks.formula_comparison import Compared, compare
 from genverify.checks.formula_gradient import no_number
 from genverify.checks.formula_identity import identify, identity_of
+from genverify.checks.formula_result import unread
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -37,7 +38,7 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
     try:
         made = call(subject, case)
     except Unreadable as error:
-        return failed(examined=1, message=str(error), witness=witness(subject, case))
+        return unread(error, witness(subject, case))
     dialect, best = _closest(subject, case, made, found.accepted or (found.nearest,), found.accuracy)
     notes = (f"dialect: {dialect}", *found.notes)
     if subject.accuracy is not None:

@@ -40,6 +40,8 @@ class Fit:
         residual: The largest entry that is left.
         allowed: The rounding allowance there.
         samples: Results that the loss is a mean of.
+        family: Whose it is.
+        summed: Whether it is one mean over the results on both sides, and not a mean over each.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Fit:
     residual: float
     allowed: float
     samples: int
+    family: LossFamily | None = None
+    summed: bool = False
 
     @property
     def said(self) -> str:
@@ -89,8 +93,13 @@ def columns_of(family: LossFamily, part: str = "both", summed: bool = False) -> 
     return columns
 
 
-def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype: torch.dtype) -> Solved | None:
-    """(coefficients, share of the first column, residual, allowed) of a fit within the allowance; else None."""
+def fitted(
+    gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype: torch.dtype, slack: float = 0.0
+) -> Solved | None:
+    """(coefficients, share of the first column, residual, allowed) of a fit within the allowance; else None.
+
+    `slack` is a rounding error that `gradient` itself has, beside that of the columns.
+    """
     solved = _solved(gradient, columns(play()))
     if solved is None:
         return None
@@ -102,7 +111,7 @@ def fitted(gradient: Tensor, play: Callable[[], Played], columns: Columns, dtype
         return (sum(c * v for c, v in zip(chosen, columns(play()), strict=True)),)  # type: ignore[return-value]
 
     (allowance,) = measured_allowances(again, (gradient,), dtype=dtype)
-    allowed = float(allowance.allowed.max())
+    allowed = float(allowance.allowed.max()) + slack
     return (chosen, share, worst, allowed) if worst <= allowed else None
 
 
@@ -136,21 +145,21 @@ def _solved(gradient: Tensor, vectors: list[Tensor]) -> tuple[list[float], float
 
 
 def first_fit(
-    gradient: Tensor, play: Callable[[], Played], families: Sequence[LossFamily], dtype: torch.dtype
+    gradient: Tensor, play: Callable[[], Played], families: Sequence[LossFamily], dtype: torch.dtype, slack: float = 0.0
 ) -> list[Fit]:
-    """The families that fit, in their order."""
+    """The families that fit, in their order; `slack` as in `fitted`."""
     found = []
     played = play()
     unequal = played.real.numel() not in (0, played.fake.numel())
     for family in families:
         for summed in (False, True) if unequal else (False,):
-            made = fitted(gradient, play, columns_of(family, summed=summed), dtype)
+            made = fitted(gradient, play, columns_of(family, summed=summed), dtype, slack)
             if made is None or made[1] < _NONE:
                 continue
             accepted, words = family.reading(made[0])
             found.append(
                 Fit(name=family.name, accepted=accepted, words=words, coefficients=tuple(made[0]), residual=made[2],
-                    allowed=made[3], samples=played.fake.numel())
+                    allowed=made[3], samples=played.fake.numel(), family=family, summed=summed)
             )  # fmt: skip
     return found
 

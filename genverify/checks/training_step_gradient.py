@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genverify.checks.check import check
+from genverify.checks.training_step_critic import not_by_sample, results_each
 from genverify.checks.training_step_fit import columns_of, first_fit, fitted, gradient_of, is_near, penalty_fit
 from genverify.checks.training_step_replay import Played, Unplayable, replayer
 from genverify.checks.training_step_runs import run_once
@@ -17,7 +18,7 @@ from genverify.subjects.case import Case
 from genverify.subjects.training_step import LossFamily, TrainingStep
 from genverify.verdict import Judgement, Outcome, failed, inconclusive, not_applicable, passed
 
-__all__ = ["gradient", "side_of"]
+__all__ = ["gradient", "is_named", "side_of"]
 
 _ALIASES = {
     "bce": "minimax", "vanilla": "minimax", "ns": "nonsaturating", "lsgan": "leastsquares", "mse": "leastsquares",
@@ -35,6 +36,8 @@ def side_of(subject: TrainingStep) -> str:
 
 
 def _claims(subject: TrainingStep) -> str | None:
+    if subject.claimed is not None and subject.claimed.unrolled:
+        return "the gradient goes through steps of the discriminator: see training_step.unrolled"
     return None if side_of(subject) else "no loss of an adversarial game is claimed (like=, loss=)"
 
 
@@ -100,10 +103,13 @@ def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judg
     fits = first_fit(observed, play, _plain(families), subject.calls.dtype)
     if not fits and is_near(observed, play, _plain(families)):
         fits = first_fit(observed, play, [one for one in families if one not in _plain(families)], subject.calls.dtype)
-    good = [one for one in fits if one.accepted and _named(subject, one.name)]
+    good = [one for one in fits if one.accepted and is_named(subject, one.name)]
     slopes = subject.second_order or any(call.differentiable for call in seen.of("D"))
+    penalised = not good and slopes and side_of(subject) == "discriminator" and "between" in played.points
+    if penalised and (shared := not_by_sample(seen, played)):
+        return inconclusive(shared, notes=notes)
     if not good and slopes and side_of(subject) == "discriminator":
-        named = [one for one in _plain(families) if _named(subject, one.name)]
+        named = [one for one in _plain(families) if is_named(subject, one.name)]
         beside = penalty_fit(observed, play, named, dict(subject.against.penalties), subject.calls.dtype)
         if beside is not None and beside[0].accepted:
             one, penalty, weight = beside
@@ -114,6 +120,9 @@ def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judg
                 message=f"the loss is {said}", notes=(*notes, f"the loss: {said}"),
             )  # fmt: skip
     if good:
+        each = results_each(played)
+        if each > 1:
+            notes = (*notes, f"D returns {each} numbers for each sample: the loss is a mean over all of them")
         names = " or ".join(dict.fromkeys(one.said for one in good[:2] if one.residual <= one.allowed))
         return passed(
             examined=numbers, quantity="|gradient − of the loss|", observed=good[0].residual, allowed=good[0].allowed,
@@ -132,7 +141,7 @@ def _asked(subject: TrainingStep) -> str:
     return str(subject.loss or " or ".join(claimed))
 
 
-def _named(subject: TrainingStep, name: str) -> bool:
+def is_named(subject: TrainingStep, name: str) -> bool:
     """Whether a loss is the one that is claimed."""
     claimed = [subject.loss] if subject.loss is not None else (subject.claimed.losses if subject.claimed else ())
     if not claimed:

@@ -14,7 +14,7 @@ from genverify.subjects.case import Case
 from genverify.subjects.training_observation import NetworkCall, Observed, in_dtype
 from genverify.subjects.training_step import TrainingStep, World
 
-__all__ = ["Played", "Unplayable", "replayer"]
+__all__ = ["Played", "Unplayable", "by_side", "called", "flags_of", "from_generator", "leaves_of", "replayer"]
 
 
 class Unplayable(Exception):
@@ -70,14 +70,13 @@ def _moved_rows(call: NetworkCall, other: NetworkCall) -> Tensor:
     return (a.reshape(len(a), -1) != b.reshape(len(b), -1)).any(1)
 
 
-def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Callable[[], Played]:
-    """A function that plays the phase of a run that led to the first gradient of `role`.
+def flags_of(subject: TrainingStep, case: Case, seen: Observed, count: int) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+    """Place of a call of the discriminator → which of its rows are data, which generated, which between the two.
 
     Raises:
-        Unplayable: The calls cannot be made again, or are not understood.
+        Unplayable: The calls are not understood.
     """
-    count = seen.phase(role)
-    calls = [call for call in seen.calls[:count]]
+    calls = seen.calls[:count]
     moved = []
     for shift in (_shift_data, _shift_generated):
         other = run_once(subject, case, shift)
@@ -89,18 +88,36 @@ def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Ca
         raise Unplayable("the discriminator is never called where gradients are recorded")
     if any(call.output is None for _, call in wanted):
         raise Unplayable("the discriminator returns something else than a tensor")
-    nets = {name: net for name, net in subject.calls.world(case).networks.items() if name in ("D", "G")}
     own = not seen.world.batch
     flags = {}
     for k, _ in wanted:
         data, made = moved[0][k], moved[1][k]
         flags[k] = (~made if own else data & ~made, made & ~data, made & data)
+    return flags
+
+
+def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Callable[[], Played]:
+    """A function that plays the phase of a run that led to the first gradient of `role`.
+
+    Raises:
+        Unplayable: The calls cannot be made again, or are not understood.
+    """
+    count = seen.phase(role)
+    calls = list(seen.calls[:count])
+    flags = flags_of(subject, case, seen, count)
+    wanted = [(k, calls[k]) for k in flags]
+    nets = {name: net for name, net in subject.calls.world(case).networks.items() if name in ("D", "G")}
     if role == "D":
         return lambda: _play_d(subject, nets, wanted, flags)
     return lambda: _play_g(subject, nets, calls, wanted, flags)
 
 
-def _leaves(calls: list[NetworkCall], net: nn.Module) -> dict[str, Tensor]:
+def leaves_of(calls: list[NetworkCall], net: nn.Module) -> dict[str, Tensor]:
+    """Leaves that stand for a network's parameters, which are the same in all these calls.
+
+    Raises:
+        Unplayable: They change.
+    """
     first = calls[0].state
     names = [name for name, _ in net.named_parameters()]
     for call in calls[1:]:
@@ -109,7 +126,8 @@ def _leaves(calls: list[NetworkCall], net: nn.Module) -> dict[str, Tensor]:
     return {name: first[name].clone().requires_grad_(True) for name in names}
 
 
-def _called(net: nn.Module, call: NetworkCall, state: dict[str, Tensor], args: tuple, kwargs: dict) -> Tensor:
+def called(net: nn.Module, call: NetworkCall, state: dict[str, Tensor], args: tuple, kwargs: dict) -> Tensor:
+    """A network's result with these parameters, in the mode and with the random state of that call."""
     if net.training != call.training:
         net.train(call.training)
     torch.set_rng_state(call.rng)
@@ -119,7 +137,7 @@ def _called(net: nn.Module, call: NetworkCall, state: dict[str, Tensor], args: t
     return made
 
 
-def _sorted(parts: list[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
+def by_side(parts: list[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
     """(results on the data, on generated samples), flat, in the order of the calls."""
     found = []
     for which in (0, 1):
@@ -134,19 +152,19 @@ def _sorted(parts: list[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]) -> tuple[
 
 def _play_d(subject: TrainingStep, nets: dict, wanted: list, flags: dict) -> Played:
     net = nets["D"]
-    leaves = _leaves([call for _, call in wanted], net)
+    leaves = leaves_of([call for _, call in wanted], net)
     parts, points = [], {"real": [], "generated": [], "between": []}
     last: NetworkCall | None = None
     with torch.random.fork_rng(devices=[]), in_dtype(subject.calls.dtype):
         for k, call in wanted:
             buffers = {name: t.clone() for name, t in call.state.items() if name not in leaves}
-            parts.append((_called(net, call, {**buffers, **leaves}, call.args, dict(call.kwargs)), flags[k]))
+            parts.append((called(net, call, {**buffers, **leaves}, call.args, dict(call.kwargs)), flags[k]))
             x = _input(call)
             assert x is not None
             for name, rows in zip(points, flags[k], strict=True):
                 points[name].append(x.detach()[rows])
             last = call
-    real, fake = _sorted(parts)
+    real, fake = by_side(parts)
     assert last is not None
     buffers = {name: t.clone() for name, t in last.state.items() if name not in leaves}
 
@@ -164,27 +182,27 @@ def _play_g(subject: TrainingStep, nets: dict, calls: list, wanted: list, flags:
     made = [call for call in calls if call.role == "G"]
     if not made or "G" not in nets:
         raise Unplayable("the generator is not called")
-    leaves = _leaves(made, nets["G"])
+    leaves = leaves_of(made, nets["G"])
     outputs: list[tuple[Tensor, Tensor]] = []
     parts = []
     with torch.random.fork_rng(devices=[]), in_dtype(subject.calls.dtype):
         for call in calls:
             if call.role == "G" and call.output is not None:
                 buffers = {name: t.clone() for name, t in call.state.items() if name not in leaves}
-                again = _called(nets["G"], call, {**buffers, **leaves}, call.args, dict(call.kwargs))
+                again = called(nets["G"], call, {**buffers, **leaves}, call.args, dict(call.kwargs))
                 outputs.append((call.output, again))
         for k, call in wanted:
-            args = tuple(_from_g(value, outputs) for value in call.args)
-            kwargs = {name: _from_g(value, outputs) for name, value in call.kwargs.items()}
-            found = _called(nets["D"], call, {name: t.clone() for name, t in call.state.items()}, args, kwargs)
+            args = tuple(from_generator(value, outputs) for value in call.args)
+            kwargs = {name: from_generator(value, outputs) for name, value in call.kwargs.items()}
+            found = called(nets["D"], call, {name: t.clone() for name, t in call.state.items()}, args, kwargs)
             if not found.requires_grad and bool(flags[k][1].any()):
                 raise Unplayable("between generator and discriminator the samples are transformed")
             parts.append((found, flags[k]))
-    real, fake = _sorted(parts)
+    real, fake = by_side(parts)
     return Played(real=real.detach(), fake=fake, leaves=leaves)
 
 
-def _from_g(value: object, outputs: list[tuple[Tensor, Tensor]]) -> object:
+def from_generator(value: object, outputs: list[tuple[Tensor, Tensor]]) -> object:
     """What a generator's copy returned, where the value is what the generator returned."""
     if isinstance(value, Tensor):
         for seen, again in outputs:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from genverify.checks.check import check
+from genverify.checks.training_step_critic import not_by_sample
 from genverify.checks.training_step_fit import first_fit, penalty_fit
 from genverify.checks.training_step_gradient import side_of
 from genverify.checks.training_step_replay import Unplayable, replayer
@@ -50,7 +51,8 @@ def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judg
     observed = torch.cat([g.double().reshape(-1) for g in seen.gradient(role).values()])
     try:
         play = replayer(subject, case, seen, role)
-        between = "between" in play().points
+        played = play()
+        between = "between" in played.points
     except Unplayable as why:
         if not subject.second_order:
             return not_applicable(f"no penalty was seen: {why}")
@@ -70,6 +72,9 @@ def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judg
             **evidence, message=f"the gradient is that of {without[0].said} alone: the penalty adds nothing to it "
             "(create_graph=True is missing, the slope is detached, or the term is not added to the loss)",
         )  # fmt: skip
+    shared = not_by_sample(seen, played)
+    if shared:
+        return inconclusive(shared, notes=notes)
     found = penalty_fit(observed, play, families, dict(oracles.penalties), subject.calls.dtype)
     if found is None:
         return inconclusive("the gradient is that of no loss and penalty of the catalogue", notes=notes)

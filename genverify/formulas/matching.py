@@ -163,13 +163,24 @@ def _assemble(taken: Taken, meant: dict[str, Meaning], specification: Specificat
             )
         )  # fmt: skip
     inside = _not_passed(taken, owner, specification)
-    return Match(bound=tuple(bound), left=tuple(left), inside=inside, order=taken.order)
+    return Match(
+        bound=tuple(bound), left=tuple(left), inside=inside, order=taken.order, either=bool(specification.drawn)
+    )  # fmt: skip
 
 
 def _not_passed(taken: Taken, owner: dict[str, str], specification: Specification) -> tuple[Any, ...]:
     """The draws that the subject makes itself; everything else that the formula needs must be among the parameters."""
     missing = [a for a in specification.arguments if a.name not in owner and a.default is ...]
     absent = [a for a in missing if a.role not in (Role.DRAW, Role.SIZE, Role.MODE)]
+    if absent and absent[0].role is Role.FUNCTION:
+        name, rest = absent[0].name, ", ".join(one.name for one in taken.parameters)
+        raise UsageError(
+            given=f"parameters {rest or '(none)'}, and no {name}",
+            expected=f"a parameter for the {name}, since {specification.name} is judged on functions that genverify "
+            f"makes: {specification.signature()}",
+            do=f"where the subject has its own, let it be given: Formula(lambda {name}, {rest}: …), which puts it in "
+            f"place; where it goes by another name, arguments={{…: {name!r}}}",
+        )  # fmt: skip
     if absent:
         raise UsageError(
             given=f"parameters {', '.join(one.name for one in taken.parameters) or '(none)'}",

@@ -1,4 +1,4 @@
-"""Penalties on the slope of a critic: between real and generated samples, and on either of them."""
+"""Penalties on the slope of a critic: between real and generated samples, on either of them, and around."""
 
 from __future__ import annotations
 
@@ -6,81 +6,40 @@ from typing import Any
 
 import torch
 
-from genverify.formulas.catalogue import formula, reduction
+from genverify.formulas.catalogue import formula
 from genverify.formulas.hyperparameter import hyperparameter
+from genverify.formulas.penalty_arguments import (
+    CRITIC,
+    FAKE,
+    OVER,
+    REAL,
+    SIZES,
+    STEEP,
+    TIMES_TEN,
+    WEIGHT,
+    layouts,
+    norms,
+)
+from genverify.formulas.penalty_local import DRAGAN
 from genverify.formulas.references import declares_reference
 from genverify.oracles import penalties as oracle
 from genverify.reference.adversarial import penalties as reference
-from genverify.subjects.domains import discriminator, unit_interval
+from genverify.subjects.domains import unit_interval
 from genverify.subjects.formula import Formula
-from genverify.subjects.parametrisation import any_real, draw, plain
-from genverify.subjects.specification import Argument, Axis, Layout, Option, Role, Specification
+from genverify.subjects.parametrisation import draw
+from genverify.subjects.specification import Argument, Axis, Option, Specification
 
-__all__ = ["ONE_SIDED", "R1", "R2", "WGAN_GP"]
+__all__ = ["DRAGAN", "ONE_SIDED", "R1", "R2", "WGAN_GP"]
 
 Terms = tuple[torch.Tensor, ...]
 
-_CRITIC = plain(
-    "critic", "hidden event scores", discriminator(),
-    (
-        "D", "netD", "discriminator", "disc", "d", "model", "net", "f", "C", "crit", "critic_fn", "dis", "d_model",
-        "critic_model", "D_net", "discriminator_model", "network", "net_d", "module",
-    ),
-    role=Role.FUNCTION,
-)  # fmt: skip
-
-
-def _samples(name: str, *words: str) -> Argument:
-    patterns = (
-        "{}", "{}_data", "{}_samples", "{}_images", "{}_imgs", "{}_img", "x_{}", "{}_x", "{}_batch", "{}_sample",
-        "data_{}", "{}_image", "images_{}", "{}s", "{}_input", "{}_points", "{}_inputs", "samples_{}", "img_{}",
-    )  # fmt: skip
-    aliases = tuple(dict.fromkeys(pattern.format(word) for word in words for pattern in patterns))
-    more = ("x", "images", "data", "samples") if name == "real" else ("y", "x_tilde", "x_gen", "G_z")
-    return any_real(name, "batch event", *aliases, *more, differentiable=False)
-
-
-_REAL, _FAKE = _samples("real", "real", "true", "target"), _samples("fake", "fake", "generated", "gen", "synthetic")
 _SHARE = draw(
     "share", "batch", "uniform", unit_interval(), "alpha", "eps", "epsilon", "a", "t", "u", "coefficient", "rand",
     "interpolation",
 )  # fmt: skip
-_WEIGHT = hyperparameter(
-    "weight", "lambda_gp", "gp_weight", "lambda_", "lam", "lmbda", "gp_lambda", "lambda_term", "gp_coef", "LAMBDA",
-    "gradient_penalty_weight", "penalty_weight", "lambda_reg", "gp_scale", "coef", default=1.0, low=0.5, high=10.0,
-)  # fmt: skip
 _GAMMA = hyperparameter(
     "weight", "gamma", "r1_gamma", "reg_weight", "reg_param", "r1_weight", "lambda_r1", "r1_reg", "r2_gamma", "lam",
     "lambda_gp", "coef", default=1.0, low=0.5, high=10.0,
-)  # fmt: skip
-
-
-def _both(axes: str) -> dict[str, str]:
-    return {"real": f"batch {axes}", "fake": f"batch {axes}"}
-
-
-_SHAPES = (
-    ("vectors", {}), ("images", _both("channel height width")), ("sequences", _both("channel width")),
-)  # fmt: skip
-
-
-def _layouts(*names: str) -> tuple[Layout, ...]:
-    return tuple(
-        Layout(
-            name=f"{kind}, a critic with {'one column' if not drop else 'one number a sample'}", drop=drop,
-            shapes={name: axes for name, axes in shapes.items() if name in names},
-        )
-        for kind, shapes in _SHAPES
-        for drop in ((), ("scores",))
-    )  # fmt: skip
-
-
-_SIZES = {"batch": (3, 2, 1), "event": (4, 2, 1), "hidden": (3, 2), "scores": (1,), "channel": (2, 1), "height": (2,),
-          "width": (3, 2)}  # fmt: skip
-_OVER = (reduction("batch", ("mean", "sum", "none")),)
-_TIMES_TEN = Axis(
-    name="weight",
-    options=(Option(name=""), Option(name="times 10", keywords={"scale": 10.0}, note="λ = 10, as a constant")),
 )  # fmt: skip
 _SHARES = Axis(
     name="share",
@@ -99,25 +58,13 @@ _SLIPS = (
 )  # fmt: skip
 
 
-# Beside a slope of zero a norm has no gradient, and √(Σ g² + 10⁻¹²), as people guard it, one of its own.
-_STEEP = 0.02
-
-
-def _norms(critic: Any, at: torch.Tensor, *, squared: bool, whole: bool) -> torch.Tensor:  # noqa: ANN401
-    squares = oracle.squared_slopes(critic, at)
-    total = squares.sum() / len(squares) * torch.ones_like(squares[:, 0]) if whole else squares.sum(-1)
-    if whole:
-        total = total * len(squares)
-    return total if squared else total.sqrt()
-
-
 def _between(
     critic: Any, real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor, weight: Any, *,  # noqa: ANN401
     scale: float = 1.0, flipped: bool = False, squared: bool = False, whole: bool = False, target: float = 1.0,
     one_sided: bool = False, steep: float = 0.0,
 ) -> Terms:  # fmt: skip
     at = oracle.interpolated(real, fake, share, flipped=flipped)
-    norm = _norms(critic, at, squared=squared, whole=whole)
+    norm = norms(critic, at, squared=squared, whole=whole)
     norm = norm * torch.where(norm.detach() > steep, 1.0, torch.nan) if steep else norm
     above = torch.where(norm > target, 1.0, 0.0) if one_sided else 1.0
     return tuple(scale * weight * above * term for term in oracle.two_sided(norm, target))
@@ -129,15 +76,15 @@ def _penalty(name: str, statement: str, source: str, sides: tuple[Option, ...], 
         return _between(**settings)
 
     def differentiated(**given: Any) -> Terms:  # noqa: ANN401
-        return computed(steep=_STEEP, **given)
+        return computed(steep=STEEP, **given)
 
     return formula(
         Specification(
             name=f"penalty.{name}", statement=statement, source=source,
-            arguments=(_CRITIC, _REAL, _FAKE, _SHARE, _WEIGHT), oracle=computed, surrogate=differentiated,
+            arguments=(CRITIC, REAL, FAKE, _SHARE, WEIGHT), oracle=computed, surrogate=differentiated,
             output="batch",
-            dialects=(*_OVER, _TIMES_TEN, _SHARES, Axis(name="penalty", options=(Option(name=""), *sides, *_SLIPS))),
-            layouts=_layouts("real", "fake"), sizes=_SIZES, operations=128, kinks=one_sided,
+            dialects=(*OVER, TIMES_TEN, _SHARES, Axis(name="penalty", options=(Option(name=""), *sides, *_SLIPS))),
+            layouts=layouts("real", "fake"), sizes=SIZES, operations=128, kinks=one_sided,
             derivation="penalty.linear_critic",
         )
     )  # fmt: skip
@@ -166,10 +113,10 @@ def _on_samples(name: str, samples: Argument, statement: str, source: str) -> Sp
 
     return formula(
         Specification(
-            name=f"penalty.{name}", statement=statement, source=source, arguments=(_CRITIC, samples, _GAMMA),
+            name=f"penalty.{name}", statement=statement, source=source, arguments=(CRITIC, samples, _GAMMA),
             oracle=computed, surrogate=computed, output="batch",
             dialects=(
-                *_OVER,
+                *OVER,
                 Axis(name="factor", options=(
                     Option(name=""), Option(name="without ½", keywords={"scale": 1.0}),
                     Option(name="times 10 / 2", keywords={"scale": 5.0}, note="γ = 10, as a constant"),
@@ -181,14 +128,14 @@ def _on_samples(name: str, samples: Argument, statement: str, source: str) -> Sp
                            note="the mean over the dimensions: 1/d of ‖∇C‖²"),
                 )),
             ),
-            layouts=_layouts(samples.name), sizes=_SIZES, operations=128,
+            layouts=layouts(samples.name), sizes=SIZES, operations=128,
             derivation="penalty.linear_critic",
         )
     )  # fmt: skip
 
 
-R1 = _on_samples("r1", _REAL, "½ E ‖∇C(x)‖² at real samples", "Mescheder, Geiger & Nowozin 2018, eq. 9")
-R2 = _on_samples("r2", _FAKE, "½ E ‖∇C(y)‖² at generated samples", "Mescheder, Geiger & Nowozin 2018, eq. 10")
+R1 = _on_samples("r1", REAL, "½ E ‖∇C(x)‖² at real samples", "Mescheder, Geiger & Nowozin 2018, eq. 9")
+R2 = _on_samples("r2", FAKE, "½ E ‖∇C(y)‖² at generated samples", "Mescheder, Geiger & Nowozin 2018, eq. 10")
 
 
 def _declare(name: str) -> None:

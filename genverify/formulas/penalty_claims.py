@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genverify.claims import Status, claim
 
-__all__ = ["INTERPOLATES", "LINEAR"]
+__all__ = ["FIRST_CODE", "INTERPOLATES", "LINEAR", "SHARED_DRAW"]
 
 LINEAR = claim(
     "penalty.linear_critic", Status.DERIVED,
@@ -22,4 +22,21 @@ INTERPOLATES = claim(
     corrected="if ‖∇C‖ ≤ 1 on a convex set, C is 1-Lipschitz on that set, and no more is known outside it",
     assumptions=("C differentiable on the set",),
     theorems=("the mean value theorem along a segment",),
+)  # fmt: skip
+
+SHARED_DRAW = claim(
+    "penalty.shared_draw", Status.DERIVED,
+    statement="with one draw for the whole batch the penalty's mean over draws is what it is with a draw for each row, "
+    "and its variance, of n rows that are alike, n times as large: n rows then say no more than one",
+    source="elementary; met as torch.rand(1) in gradient penalties",
+    assumptions=("finite variance; executed for n = 2, 3 and a penalty that is any quadratic function of its draw",),
+)  # fmt: skip
+
+FIRST_CODE = claim(
+    "penalty.dragan.first_code", Status.DERIVED,
+    statement="the perturbation ½ s u of the authors' first code, u uniform in [0, 1), has the mean s/4 and the "
+    "variance s²/48 in every dimension, and a random part α of it the mean s/8 and the variance 7 s²/576: for no c is "
+    "it the N(0, c I) of the paper, and it moves every pixel up",
+    source="kodalinaveen3/DRAGAN#5 and #6 against Kodali et al. 2017, eq. 1",
+    assumptions=("α and u independent and uniform in [0, 1)",),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from torch import Tensor
 from genverify.formulas.references import declares_reference
 from genverify.oracles import adversarial as oracle
 from genverify.oracles import penalties
+from genverify.reference.adversarial import conditional
 from genverify.reference.adversarial import steps as reference
 from genverify.subjects.training_step import LossFamily, StepOracles, TrainingStep
 
@@ -160,7 +161,7 @@ def _families(probability: bool) -> tuple[LossFamily, ...]:
 
     def add(name: str, side: str, loss: Loss, labels: int, reading: Reading) -> None:
         columns = _columns(loss, labels, "relativistic" in name)
-        made.append(LossFamily(name=name, side=side, columns=columns, reading=reading))
+        made.append(LossFamily(name=name, side=side, columns=columns, reading=reading, terms=loss))
 
     for shift in (0.0, *_SHIFTS):
         beside = f" with {shift:g} inside the logarithm" if shift else ""
@@ -201,6 +202,44 @@ def generator_step() -> TrainingStep:
     return TrainingStep(
         reference.generator_step, like="gan.generator_step", loss="non-saturating", beside=reference.discriminator_step
     )
+
+
+def _conditional(step: Callable[..., float], beside: Callable[..., float], like: str, loss: str) -> TrainingStep:
+    """A conditional step, on three classes of a small batch."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        networks = {
+            "G": conditional.ConditionalGenerator(latent=4, classes=3, event=2),
+            "D": conditional.ConditionalDiscriminator(classes=3, event=2),
+        }
+    batch = (torch.linspace(-1.5, 1.0, 12).cos().reshape(6, 2), torch.tensor([0, 1, 2, 1, 0, 2]))
+    return TrainingStep(
+        step, like=like, loss=loss, beside=beside, modules=networks, batch=batch, arguments={"latent_dim": 4}
+    )  # fmt: skip
+
+
+@declares_reference
+def conditional_discriminator_step() -> TrainingStep:
+    """The reference discriminator's step of a conditional game."""
+    return _conditional(
+        conditional.conditional_discriminator_step, conditional.conditional_generator_step, "gan.discriminator_step",
+        "minimax",
+    )  # fmt: skip
+
+
+@declares_reference
+def conditional_generator_step() -> TrainingStep:
+    """The reference generator's step of a conditional game."""
+    return _conditional(
+        conditional.conditional_generator_step, conditional.conditional_discriminator_step, "gan.generator_step",
+        "non-saturating",
+    )  # fmt: skip
+
+
+@declares_reference
+def unrolled_step() -> TrainingStep:
+    """The reference unrolled step of a generator."""
+    return TrainingStep(reference.unrolled_step, like="gan.unrolled_step", loss="non-saturating")
 
 
 @declares_reference

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["interpolated", "slopes", "squared_slopes", "two_sided"]
+__all__ = ["deviation", "interpolated", "slopes", "squared_slopes", "two_sided"]
 
 
 def slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -37,6 +37,24 @@ def interpolated(real: Tensor, fake: Tensor, share: Tensor, *, flipped: bool = F
     """
     weight = (1 - share if flipped else share)[:, None]
     return weight * real + (1 - weight) * fake
+
+
+def deviation(x: Tensor, *, of: str = "everything", unbiased: bool = True) -> Tensor:
+    """The standard deviation of a batch, to be multiplied with a number for each of its entries.
+
+    ``√(Σ (x_ij − x̄)² / (N − 1))``, over everything, over the samples of each dimension, or over those of each sample;
+    by N where it is not `unbiased`.
+
+    Shapes: [batch, event] → broadcasts against it.
+
+    >>> deviation(torch.tensor([[0.0, 2.0]]), unbiased=False), deviation(torch.tensor([[1.0], [3.0]]), of="dimension")
+    (tensor(1.), tensor([[1.4142]]))
+    """
+    axes = {"everything": (0, 1), "dimension": (0,), "sample": (1,)}[of]
+    count = x.numel() // torch.Size([size for axis, size in enumerate(x.shape) if axis not in axes]).numel()
+    gap = x - x.mean(axes, keepdim=True)
+    spread = torch.sqrt((gap**2).sum(axes, keepdim=True) / (count - 1 if unbiased else count))
+    return spread.reshape(()) if of == "everything" else spread
 
 
 def two_sided(norm: Tensor, target: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:

@@ -67,18 +67,23 @@ class Match:
         left: Parameters that keep the subject's own default, with that default.
         inside: Draws of the formula that the subject makes itself.
         order: The names that the call takes by position, in order; fixed ones and options among them.
+        either: Whether the subject makes some of these draws, and not all.
     """
 
     bound: tuple[Bound, ...]
     left: tuple[tuple[str, Any], ...] = ()
     inside: tuple[Argument, ...] = ()
     order: tuple[str, ...] = ()
+    either: bool = False
 
     def __str__(self) -> str:
         """What was matched, for a verdict."""
         words = [one.description for one in self.bound]
         words += [f"{name} left at {value!r}" for name, value in self.left]
-        words += [f"{one.name} drawn inside" for one in self.inside]
+        if self.either and self.inside:
+            words.append(f"drawn inside: {' or '.join(one.name for one in self.inside if one.law)}")
+        else:
+            words += [f"{one.name} drawn inside" for one in self.inside]
         return ", ".join(words)
 
 

@@ -199,6 +199,8 @@ class Specification:
             cannot be a result. Gradients are then not claimed.
         namesakes: Formulas that go by the same name in the field, tried where the values follow no dialect of this one:
             the focal loss of a sigmoid, and that of a softmax.
+        drawn: The sets of draws of which a subject makes (or is given) one, where there are several ways to draw what
+            the formula needs; a draw that is in none of them is always made. The oracle is given None for the others.
         exact: The arguments of one element (of one row, as a list, where there is an axis "class"), by place → the
             value in mpmath, to more digits than float64 has, before any reduction; None where there is no such form.
     """
@@ -230,6 +232,7 @@ class Specification:
     oracle_is_reference: bool = False
     invariant: Callable[..., Any] | None = None
     namesakes: tuple[str, ...] = ()
+    drawn: tuple[tuple[str, ...], ...] = ()
     exact: Callable[..., Any] | None = None
 
     @property

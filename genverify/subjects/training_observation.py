@@ -188,7 +188,8 @@ class _Watch:
     def _entering(self, role: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             kept = {"args": _kept(args), "kwargs": _kept(kwargs), "rng": torch.get_rng_state()}
-            state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
+            named = (*module.named_parameters(), *module.named_buffers())
+            state = {name: _plain(t).detach().clone() for name, t in named}
             by = any(isinstance(one, Tensor) and one.requires_grad for one in (*args, *kwargs.values()))
             self._open.append(
                 {"role": role, "state": state, "training": module.training, "recorded": torch.is_grad_enabled(),
@@ -201,7 +202,7 @@ class _Watch:
         def hook(module: nn.Module, args: tuple[Any, ...], output: object) -> None:
             while self._open and self._open[-1]["role"] != role:
                 self._open.pop()
-            kept = output.detach().clone() if isinstance(output, Tensor) else None
+            kept = _plain(output).detach().clone() if isinstance(output, Tensor) else None
             self.calls.append(NetworkCall(output=kept, updates=len(self.updates), **self._open.pop()))
 
         return hook
@@ -223,9 +224,16 @@ class _Watch:
             self.updates[-1] = replace(self.updates[-1], grads=snapshot(nets, _grad), calls=len(self.calls))
 
 
+def _plain(value: Tensor) -> Tensor:
+    """The tensor itself, of what stands for it within `torch.func.grad`."""
+    return torch.func.debug_unwrap(value)
+
+
 def _kept(value: Any) -> Any:  # noqa: ANN401 - whatever a network is given
     if isinstance(value, Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad and value.is_leaf)
+        value = _plain(value)
+        made = value.detach().clone()
+        return made.requires_grad_() if value.requires_grad and value.is_leaf else made
     if isinstance(value, (tuple, list)):
         return type(value)(_kept(one) for one in value) if type(value) in (tuple, list) else value
     if isinstance(value, dict):

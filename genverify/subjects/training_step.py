@@ -28,6 +28,7 @@ class Claimed:
         side: Whose losses are meant: discriminator or generator.
         losses: Names of the families of losses that are accepted; all of the side for none.
         clipped: Whether the weights that move lie in [−c, c] afterwards.
+        unrolled: Whether the gradient goes through steps of the network that stays.
     """
 
     statement: str
@@ -37,6 +38,7 @@ class Claimed:
     side: str
     losses: tuple[str, ...] = ()
     clipped: bool = False
+    unrolled: bool = False
 
 
 LIKES = {
@@ -47,6 +49,10 @@ LIKES = {
     "gan.generator_step": Claimed(
         statement="G moves down its loss through D; D stays",
         source="Goodfellow et al. 2014, algorithm 1", moves=("G",), stays=("D",), side="generator",
+    ),
+    "gan.unrolled_step": Claimed(
+        statement="G moves down its loss at D as it is K steps of gradient descent later, through these steps; D stays",
+        source="Metz et al. 2017, eq. 3 to 7", moves=("G",), stays=("D",), side="generator", unrolled=True,
     ),
     "wgan.critic_step_clipped": Claimed(
         statement="the critic moves up E C(x) − E C(G(z)), and is clipped to [−c, c]; G stays",
@@ -90,6 +96,7 @@ class StepCalls:
         dtype: In which it computes.
         bound: Parameter → what it was taken for, in words.
         clip: The bound of the weights, where it is known.
+        unroll: How many steps of the discriminator are unrolled, where it is known.
         probabilities: Whether the discriminator that was made ends in a sigmoid.
         made: Whether networks were made.
         alternative: The same on networks of which the discriminator ends in a sigmoid, where it takes these, too.
@@ -102,6 +109,7 @@ class StepCalls:
     dtype: torch.dtype
     bound: Mapping[str, str]
     clip: float | None = None
+    unroll: int | None = None
     probabilities: bool = False
     made: bool = False
     alternative: StepCalls | None = None
@@ -118,12 +126,14 @@ class LossFamily:
         columns: (results on real, on generated samples) → slopes whose sum, with some coefficients, is the loss's: a
             pair of tensors each. The first coefficient is the factor.
         reading: Coefficients → (whether they make a loss of this side, what they say in words).
+        terms: (results on real, on generated samples, labels) → the loss's terms, to be differentiated twice.
     """
 
     name: str
     side: str
     columns: Callable[[Tensor, Tensor], Sequence[tuple[Tensor, Tensor]]]
     reading: Callable[[Sequence[float]], tuple[bool, str]]
+    terms: Callable[..., tuple[Tensor, ...]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +162,7 @@ class TrainingStep(Subject):
     of a trainer, a closure, globals) is copied for each run.
 
     Attributes:
-        like: A named step: gan.discriminator_step, gan.generator_step, wgan.critic_step_clipped.
+        like: A named step: gan.discriminator_step, gan.generator_step, gan.unrolled_step, wgan.critic_step_clipped.
         moves: Which networks move; by default those of the named step.
         stays: Which networks do not; by default those of the named step.
         gradient_only: Networks that are to get a gradient and stay as they are: the caller makes the update.
@@ -163,6 +173,7 @@ class TrainingStep(Subject):
             for a generator.
         second_order: Claims that the gradient has a term of second order (a gradient penalty's).
         clip: The bound c of the weights of a clipped critic; by default found among the parameters.
+        unroll: How many steps of the discriminator an unrolled step looks ahead; by default found among the parameters.
         steps: How many updates one call makes; by default any number, each by a gradient of its own.
         modules: Role or parameter → network, instead of made ones: ``{"G": net_g, "D": net_d}``.
         optimizers: Role or parameter → optimizer over the parameters of those networks.
@@ -187,6 +198,7 @@ class TrainingStep(Subject):
     loss: Any = field(default=None, kw_only=True)
     second_order: bool = field(default=False, kw_only=True)
     clip: float | None = field(default=None, kw_only=True)
+    unroll: int | None = field(default=None, kw_only=True)
     steps: int | None = field(default=None, kw_only=True)
     modules: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     optimizers: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
@@ -219,6 +231,11 @@ class TrainingStep(Subject):
             raise UsageError(
                 given=f"clip={self.clip!r}", expected="a positive bound of the weights",
                 do="a critic clipped to 0 is constant; state the c of [−c, c], for example clip=0.01",
+            )  # fmt: skip
+        if self.unroll is not None and self.unroll < 1:
+            raise UsageError(
+                given=f"unroll={self.unroll!r}", expected="the number of steps that are unrolled, one or more",
+                do="without any it is gan.generator_step",
             )  # fmt: skip
         both = {*self.moving, *self.gradient_only} & {*self.staying}
         if both:

@@ -143,6 +143,9 @@ def generator_loss_wasserstein(fake: Tensor) -> Tensor:
 def optimal_discriminator(log_data: Tensor, log_generator: Tensor) -> Tensor:
     """The best discriminator: ``p_d/(p_d + p_g)``, by the log-densities of data and generator.
 
+    It is 1 where the data alone are (a log-density of −∞ of the generator's), 0 where the generator alone is, and NaN
+    where neither is, where nothing determines it.
+
     Source: Goodfellow et al. 2014, proposition 1.
 
     >>> optimal_discriminator(torch.zeros(1), torch.zeros(1))
@@ -162,15 +165,23 @@ def value_at_optimum(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     tensor([-1.3863])
     """
     p, q = torch.log_softmax(logits_p, -1), torch.log_softmax(logits_q, -1)
-    return (p.exp() * functional.logsigmoid(p - q) + q.exp() * functional.logsigmoid(q - p)).sum(-1)
+    # 0 log 0 = 0, in classes that one of the two (a logit of −∞), or neither, has.
+    on_data = torch.where(p > -torch.inf, p.exp() * functional.logsigmoid(p - q), 0.0)
+    on_generated = torch.where(q > -torch.inf, q.exp() * functional.logsigmoid(q - p), 0.0)
+    return (on_data + on_generated).sum(-1)
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     """The distance of mean features: ``‖E f(x) − E f(G(z))‖²``; features [batch, feature].
+
+    Raises:
+        ValueError: One of the two has no samples, and no mean.
 
     Source: Salimans et al. 2016, section 3.1.
 
     >>> feature_matching(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0], [1.0]]))
     tensor(2.2500)
     """
+    if not len(real) or not len(fake):
+        raise ValueError(f"got {len(real)} real and {len(fake)} generated samples; expected one or more of each")
     return ((real.mean(0) - fake.mean(0)) ** 2).sum()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["one_sided", "r1", "r2", "wgan_gp"]
+__all__ = ["dragan", "one_sided", "r1", "r2", "wgan_gp"]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -48,6 +48,20 @@ def one_sided(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     tensor(0.)
     """
     return (torch.relu(_norms(critic, _between(real, fake)) - 1) ** 2).mean()
+
+
+def dragan(critic: Critic, real: Tensor, c: float = 1.0) -> Tensor:
+    """The penalty around real samples: ``E (‖∇C(x + δ)‖ − 1)²``, δ normal with the variance c in every dimension.
+
+    The authors' first code had ``δ = ½ s u`` instead, with s the standard deviation of the whole batch and u uniform in
+    [0, 1) for every number.
+
+    Source: Kodali, Abernethy, Hays & Kira 2017, eq. 1, with k = 1 and without its factor λ.
+
+    >>> dragan(lambda x: 3 * x[:, 0], torch.zeros(4, 2))
+    tensor(4.)
+    """
+    return ((_norms(critic, real + c**0.5 * torch.randn_like(real)) - 1) ** 2).mean()
 
 
 def r1(critic: Critic, real: Tensor) -> Tensor:

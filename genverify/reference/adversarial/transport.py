@@ -13,6 +13,9 @@ def wasserstein_1d(x: Tensor, y: Tensor, p: float = 1.0) -> Tensor:
 
     Shapes: [n] and [m] → a scalar.
 
+    Raises:
+        ValueError: One of the samples is empty: it is no distribution.
+
     Source: Villani 2003, remark 2.19.
 
     >>> wasserstein_1d(torch.tensor([2.0, 0.0]), torch.tensor([1.0]))
@@ -20,6 +23,10 @@ def wasserstein_1d(x: Tensor, y: Tensor, p: float = 1.0) -> Tensor:
     """
     x, y = x.sort().values, y.sort().values
     n, m = len(x), len(y)
+    if not n or not m:
+        raise ValueError(
+            f"got samples of {n} and {m} points; expected one or more in each: no points are no distribution"
+        )
     # Steps of both quantile functions, as integers: i/n and j/m in units of 1/(nm).
     ends = torch.unique(torch.cat([m * torch.arange(n + 1), n * torch.arange(m + 1)]))
     lengths = ends[1:] - ends[:-1]

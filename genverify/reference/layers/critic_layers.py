@@ -26,12 +26,17 @@ def minibatch_standard_deviation(x: Tensor, group_size: int = 4) -> Tensor:
 
     Shapes: [n, c, h, w] → [n, c + 1, h, w]; n is at most the size of a group, or a multiple of it.
 
+    Raises:
+        ValueError: There are no samples to deviate from each other.
+
     Source: Karras et al. 2018, section 3 (and its implementation, for ε = 10⁻⁸).
 
     >>> minibatch_standard_deviation(torch.zeros(4, 2, 3, 3)).shape
     torch.Size([4, 3, 3, 3])
     """
     n, _, h, w = x.shape
+    if not n:
+        raise ValueError(f"got {tuple(x.shape)}; expected one sample or more")
     count = max(1, n // group_size)
     appended = torch.empty(n, 1, h, w, dtype=x.dtype)
     for first in range(count):
