@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,10 +140,10 @@ def run_check(
                 keeper.restore()
             strategy = cases_for(subject, run, one.family)
             if one.searched:
-                budget, first = run.budget, fixed_for(subject, run, one.family)
+                first = fixed_for(subject, run, one.family)
                 found = search(
-                    strategy, judge, cases=budget.cases, seed=run.seed, shrinks=_shrinks(subject, run), first=first,
-                    drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
+                    strategy, judge, cases=_cases(subject, run), seed=run.seed, shrinks=_shrinks(subject, run),
+                    first=first, drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
                 )  # fmt: skip
                 judged, failing = found.judgements, found.failing
             else:
@@ -166,10 +167,21 @@ def run_check(
     return replace(verdict, evidence=replace(verdict.evidence, notes=(*verdict.evidence.notes, *notes)))
 
 
+def _cases(subject: Any, run: Run) -> int:  # noqa: ANN401
+    """How many cases are drawn: of a bijection of many dimensions fewer, each of which has the whole Jacobian."""
+    return max(run.budget.fixed_cases, int(run.budget.cases * _share(subject)))
+
+
 def _shrinks(subject: Any, run: Run) -> int:  # noqa: ANN401
     """How often a failing case may be made smaller: a case whose allowance has to be measured costs as much as ten."""
     dear = getattr(getattr(subject, "specification", None), "measured", False)
-    return run.budget.shrinks // 10 if dear else run.budget.shrinks
+    return max(1, int((run.budget.shrinks // 10 if dear else run.budget.shrinks) * _share(subject) ** 2))
+
+
+def _share(subject: Any) -> float:  # noqa: ANN401
+    """How much less a case of many dimensions may cost than it does, against what a budget counts on."""
+    size = math.prod(subject.event) if subject.kind == "bijection" else 0
+    return min(1.0, _EVERY_CASE / size) if size else 1.0
 
 
 def _own_fault(error: Exception) -> str:
@@ -257,6 +269,8 @@ def _verdict(subject: Any, one: Check, outcome: Outcome, evidence: Evidence, rep
     )  # fmt: skip
 
 
+# Dimensions up to which a bijection is examined in as many cases as the budget says.
+_EVERY_CASE = 512
 # Kinds that are called on a batch, of which each row is judged.
 _OF_ROWS = ("bijection", "density", "formula", "map")
 

@@ -144,3 +144,20 @@ def test_the_inverse_is_judged_at_its_own_point():
     subject = Bijection(Shifted(), event_shape=1)
     assert verdict(subject, "bijection.inverse_logabsdet").outcome is gv.Outcome.PASS
     assert verdict(subject, "bijection.round_trip_forward").outcome is gv.Outcome.FAIL
+
+
+def test_a_jacobian_that_is_too_large_is_not_formed():
+    """INCONCLUSIVE at once, and what to do instead; a few thousand dimensions are judged in fewer cases."""
+
+    def scaled(x):
+        return 2 * x, x.new_full((len(x),), x.shape[1] * math.log(2.0))
+
+    for size, outcome in ((10_000, gv.Outcome.INCONCLUSIVE), (1_500, gv.Outcome.PASS)):
+        (found,) = gv.verify(
+            gv.Bijection(scaled, event_shape=size), checks=["bijection.logabsdet"], budget="quick"
+        ).verdicts
+        assert found.outcome is outcome, str(found)
+    (found,) = gv.verify(
+        gv.Bijection(scaled, event_shape=10_000), checks=["bijection.logabsdet"], budget="quick"
+    ).verdicts
+    assert "declare a smaller event_shape" in found.evidence.message
