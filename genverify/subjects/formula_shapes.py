@@ -128,7 +128,11 @@ def fitting(subject: Formula) -> tuple[Layout, ...]:
             wrong = wrong or error
     if wrong is not None and not found:
         raise wrong
-    return tuple(found)
+    numbers = {
+        bound.argument.name for bound in subject.match.bound
+        if isinstance(bound.default, (int, float)) and not isinstance(bound.default, bool)
+    }  # fmt: skip
+    return tuple(sorted(found, key=lambda one: not (one.first_with_number and numbers & {*one.shared})))
 
 
 def splits(subject: Formula, layout: Layout) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,1 @@
+"""Gaussian diffusion: schedules, the forward process, what a network predicts, samplers, losses."""
