@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from genverify.claims import Status, claim
+
+# A name flow.… is looked for here first: these files hold the formulas.
+from genverify.formulas import (
+    flow_bijections,  # noqa: F401
+    flow_claims,  # noqa: F401
+    flow_coupling,  # noqa: F401
+    flow_density,  # noqa: F401
+    flow_elementwise,  # noqa: F401
+    flow_linear,  # noqa: F401
+    flow_low_rank,  # noqa: F401
+    flow_spline,  # noqa: F401
+)
 from genverify.formulas.references import declares_reference
 from genverify.oracles import flow as oracle
 from genverify.reference.flows.affine_coupling import AffineCoupling

@@ -117,7 +117,8 @@ def _numbers(draw: DrawFn, dtype: torch.dtype, style: str) -> Numbers:
 
     def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
         if style == "simple":
-            drawn = [float(domain.simple)] * count
+            low, high = domain.bounds(dtype, extreme=False)
+            drawn = [float(min(max(domain.simple, low), high))] * count
         elif style == "equal":
             drawn = [draw(_number(domain, dtype, style))] * count
         elif style == "alike" and len(drawn_before.get(domain.name, ())) >= count:

@@ -1,11 +1,16 @@
 """Wild pairs of the flows: what people wrote, wrong and right."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from tests.wild.pair import Pair
 from torch import nn
 
 from genverify.subjects.bijection import Bijection
+from genverify.subjects.formula import Formula
+
+LOG2PI = math.log(2 * math.pi)
 
 
 class SigmoidFlow(nn.Module):
@@ -240,7 +245,31 @@ def pair(name, wrong, right, make, event_shape):
     )
 
 
+def normal_log_prob(z):
+    """log N(z | 0, I)."""
+    return -0.5 * (z**2 + LOG2PI).sum(-1)
+
+
+def multiscale_log_prob(parts, log_det):
+    """Multi-scale flow: every factored-out part counts under the prior."""
+    return sum(normal_log_prob(p) for p in parts) + log_det
+
+
+def multiscale_log_prob_last_only(parts, log_det):
+    """WRONG: only the last scale is scored; the split-off halves are dropped.
+
+    Source: classical.  Symptom: larger likelihood with no upper bound: information is hidden in the
+    dropped half; hides for a single scale.
+    """
+    return normal_log_prob(parts[-1]) + log_det
+
+
 PAIRS = [
+    Pair(
+        name="flow_multiscale_last",
+        wrong=lambda: Formula(multiscale_log_prob_last_only, like="flow.multiscale_log_prob"),
+        right=lambda: Formula(multiscale_log_prob, like="flow.multiscale_log_prob"),
+    ),
     pair("flow_sigmoid_dims", SigmoidFlowSumDim1, SigmoidFlow, lambda cls: cls(), (2, 3, 2)),
     pair("flow_numerical_inverse", NumericalInverseSign, NumericalInverse, lambda cls: cls(), 3),
     pair("flow_conv1x1_pixels", Conv1x1NoPixels, Conv1x1, conv, (2, 2, 3)),

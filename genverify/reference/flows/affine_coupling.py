@@ -16,6 +16,9 @@ class AffineCoupling(nn.Module):
     Shapes: ``x`` [batch, features]; the first ``features // 2`` numbers are a. s and t are any functions, here two
     outputs of a small network; s passes through tanh, so that no scale overflows.
 
+    Raises:
+        ValueError: There is one feature, which cannot be split.
+
     Source: Dinh, Sohl-Dickstein & Bengio 2017, eqs. 4–8.
 
     >>> flow = AffineCoupling(2).double()
@@ -28,6 +31,8 @@ class AffineCoupling(nn.Module):
 
     def __init__(self, features: int, hidden: int = 8) -> None:
         super().__init__()
+        if features < 2:
+            raise ValueError(f"got {features} feature; expected two or more: one part must stay as it is")
         self.kept = features // 2
         changed = features - self.kept
         self.net = nn.Sequential(nn.Linear(self.kept, hidden), nn.Tanh(), nn.Linear(hidden, 2 * changed))
