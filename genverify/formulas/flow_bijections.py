@@ -45,7 +45,8 @@ def _normalising() -> torch.nn.Module:
 def _declared(make: Callable[[], torch.nn.Module], *event: int, vary: bool = True, **claims: Any) -> None:  # noqa: ANN401
     def subject() -> Bijection:
         module = _seeded(make)
-        return Bijection(module, event_shape=event, vary_parameters=vary, name=type(module).__name__, **claims)
+        name = type(module).__name__ + (" of a context" if "context_shape" in claims else "")
+        return Bijection(module, event_shape=event, vary_parameters=vary, name=name, **claims)
 
     declares_reference(subject)
 
