@@ -90,3 +90,14 @@ def test_a_normalised_critic_has_the_constant_one():
             critic(torch.zeros(1, 2))
         x, y = torch.randn(100, 2), torch.randn(100, 2)
         assert float(((critic.eval()(x) - critic(y)).abs() / (x - y).norm(dim=1)).max()) < 1 + 1e-5
+
+
+def test_a_round_has_a_step_of_the_discriminator():
+    G, D = _networks()
+    made = [torch.optim.SGD(one.parameters(), lr=0.1) for one in (G, D)]
+    rounds = play(
+        G, D, lambda: torch.ones(3, 2), lambda: torch.ones(3, 2), *made, steps_D=0,
+        loss_G=losses.generator_loss_nonsaturating, loss_D=lambda D, real, fake: losses.critic_loss(D(real), D(fake)),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="steps_D=0"):
+        next(rounds)

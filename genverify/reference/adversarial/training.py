@@ -26,6 +26,9 @@ def play(
     it is allowed to be. G moves down ``loss_G(D(G(z)))``, where D stays: what gathers in its gradients is cleared
     before its own step. Both are trained on new draws in each step.
 
+    Raises:
+        ValueError: `steps_D` is less than one.
+
     Source: Goodfellow et al. 2014, algorithm 1, with k = `steps_D`.
 
     >>> from itertools import islice
@@ -42,6 +45,9 @@ def play(
     >>> bool(D.weight.abs() <= 0.5), 2 < G(torch.zeros(1, 1)).item() < 4
     (True, True)
     """
+    if steps_D < 1:
+        raise ValueError(f"got steps_D={steps_D}; expected one or more: D has to move between the steps of G")
+    value_D = torch.zeros(())
     while True:
         for _ in range(steps_D):
             real, noise = draw_data(), draw_noise()
