@@ -64,17 +64,7 @@ def training_calls(subject: TrainingStep) -> TrainingStep:
             problem = problem or raised
             continue
         made = _calls(subject, maker)
-        if "D" not in maker.made_roles:
-            # Whether the user's own discriminator gives logits or probabilities is for the gradient to tell.
-            if not made.probabilities:
-                made = replace(made, alternative=replace(made, probabilities=True))
-        elif not plan.probability:
-            other = WorldMaker(subject, replace(maker.plan, probability=True), kind)
-            try:
-                made = replace(made, alternative=_calls(subject, _tried(subject, other)))
-            except SubjectRaised:
-                pass
-        return replace(subject, prepared=made, memory={})
+        return replace(subject, prepared=replace(made, alternative=_alternative(subject, maker, made)), memory={})
     if own is not None:
         return replace(subject, prepared=own, memory={})
     assert problem is not None
@@ -84,6 +74,19 @@ def training_calls(subject: TrainingStep) -> TrainingStep:
         expected="a step that takes small networks",
         do="give it its own: modules={'G': …, 'D': …}, batch=…, arguments={…}, or event_shape= and latent_shape=",
     ) from problem  # fmt: skip
+
+
+def _alternative(subject: TrainingStep, maker: WorldMaker, made: StepCalls) -> StepCalls | None:
+    """The same with a discriminator of probabilities, where it may be that, or runs with one, too."""
+    if "D" not in maker.made_roles:
+        # Whether the user's own discriminator gives logits or probabilities is for the gradient to tell.
+        return None if made.probabilities else replace(made, probabilities=True)
+    if maker.plan.probability:
+        return None
+    try:
+        return _calls(subject, _tried(subject, WorldMaker(subject, replace(maker.plan, probability=True), maker.kind)))
+    except SubjectRaised:
+        return None
 
 
 def _plans(subject: TrainingStep) -> Iterator[tuple[Plan, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["role_of"]
 
 _G = ("g", "netg", "net_g", "g_net", "generator", "gen", "gnet", "model_g", "g_model", "generator_model", "gmodel",
@@ -27,6 +29,9 @@ _SIZES = {
                     "latent_dims", "dim_noise", "z_size", "nlatent", "latent_dimension"),
     "clip": ("c", "clip", "clip_value", "weight_clip", "clip_val", "weight_cliping_limit", "weight_clip_value",
              "clip_limit", "weight_clipping_limit", "clamp", "w_clip", "clipping", "weight_clipping", "weight_cap"),
+    # The two ends of a clip apart, as the authors of WGAN have them.
+    "clip upper": ("clamp_upper", "clip_upper", "clamp_max", "clip_max", "upper_clip", "clip_high"),
+    "clip lower": ("clamp_lower", "clip_lower", "clamp_min", "clip_min", "lower_clip", "clip_low"),
     "rounds": ("n_critic", "critic_iterations", "critic_iters", "d_steps", "n_dis", "critic_steps", "num_critic",
                "n_steps", "k", "d_iters", "n_critic_steps", "diters"),
     "unrolled": ("unroll_steps", "unrolled_steps", "n_unroll", "num_unroll", "unrolling_steps", "k_unroll", "unroll",
@@ -63,7 +68,16 @@ def role_of(name: str, *, alone: bool = True) -> str:
 
     >>> role_of("netG"), role_of("optimizer_D"), role_of("real_images"), role_of("g_optim"), role_of("epoch")
     ('G', 'optimizer D', 'real', 'optimizer G', '')
+    >>> role_of("RealImages"), role_of("clamp_lower"), role_of("latentDim")
+    ('real', 'clip lower', 'latent size')
     """
+    found = _role(name, alone)
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return found if found or parted == name else _role(parted, alone)
+
+
+def _role(name: str, alone: bool) -> str:
+    """The same of a name as it is written, with underlines between its words."""
     plain = name.lower().strip("_")
     if not alone and len(plain) < 2 and name not in ("G", "D"):
         return ""

@@ -96,11 +96,13 @@ class WorldMaker:
         """The bound of the weights: as stated, as the parameter's default, or as it is passed."""
         if self.subject.clip is not None:
             return self.subject.clip
+        ends = []
         for p in self.taken:
-            if role_of(p.name) == "clip":
+            if role_of(p.name) in ("clip", "clip upper", "clip lower"):
                 given = self.subject.arguments.get(p.name, p.default if p.default is not p.empty else _CLIP)
-                return _bound(given)
-        return None
+                lower = role_of(p.name) == "clip lower" and isinstance(given, (int, float))
+                ends.append(_bound(abs(given) if lower else given))
+        return max((one for one in ends if one is not None), default=None)
 
     def unroll(self) -> int | None:
         """How many steps are unrolled: as stated, as the parameter's default, or as it is passed."""
@@ -228,6 +230,8 @@ class _Parts:
             "batch size": lambda: rows,
             "latent size": lambda: plan.latent[0],
             "clip": lambda: _CLIP,
+            "clip upper": lambda: _CLIP,
+            "clip lower": lambda: -_CLIP,
             "rounds": lambda: _ROUNDS,
             "unrolled": lambda: _UNROLLED,
             "inner rate": lambda: _INNER,

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from genverify.checks.check import check
+from genverify.checks.training_step_composite import UNKNOWN, composite
 from genverify.checks.training_step_critic import not_by_sample, results_each
-from genverify.checks.training_step_fit import columns_of, first_fit, fitted, gradient_of, is_near, penalty_fit
+from genverify.checks.training_step_fit import Fit, columns_of, fitted, gradient_of, penalty_fit
+from genverify.checks.training_step_lost import lost_before
+from genverify.checks.training_step_named import (
+    asked,
+    families_of,
+    fits_of,
+    is_good,
+    is_named,
+    plain_families,
+    side_of,
+)
 from genverify.checks.training_step_replay import Played, Unplayable, replayer
-from genverify.checks.training_step_runs import run_once
+from genverify.checks.training_step_runs import flat_gradient, run_once
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
+from genverify.subjects.training_observation import Observed
 from genverify.subjects.training_step import LossFamily, TrainingStep
 from genverify.verdict import Judgement, Outcome, failed, inconclusive, not_applicable, passed
 
-__all__ = ["gradient", "is_named", "side_of"]
-
-_ALIASES = {
-    "bce": "minimax", "vanilla": "minimax", "ns": "nonsaturating", "lsgan": "leastsquares", "mse": "leastsquares",
-    "wgan": "wasserstein", "w": "wasserstein", "rgan": "relativistic", "ragan": "relativisticaverage",
-}  # fmt: skip
-
-
-def side_of(subject: TrainingStep) -> str:
-    """Whose losses are meant, by what is trained; empty where it is neither a generator nor a discriminator alone."""
-    if subject.claimed is not None and subject.trained == subject.claimed.moves:
-        return subject.claimed.side
-    if subject.loss is None:
-        return ""
-    return {"D": "discriminator", "G": "generator"}.get("+".join(subject.trained), "")
+__all__ = ["gradient"]
 
 
 def _claims(subject: TrainingStep) -> str | None:
@@ -41,20 +39,10 @@ def _claims(subject: TrainingStep) -> str | None:
     return None if side_of(subject) else "no loss of an adversarial game is claimed (like=, loss=)"
 
 
-def plain(name: str) -> str:
-    """A name of a loss without what people write differently."""
-    made = "".join(c for c in name.lower() if c.isalpha())
-    return _ALIASES.get(made, made)
-
-
-def _base(name: str) -> str:
-    """The loss, whatever stands inside its logarithm."""
-    return plain(name.partition(" with ")[0])
-
-
 @check(
     "training_step.gradient",
-    statement="the gradient is that of a loss of the game in the discriminator's results, through the networks",
+    statement="the gradient is that of a loss of the game in the discriminator's results, through the networks; a "
+    "generator's may have other terms beside it",
     source="Goodfellow et al. 2014, algorithm 1; the losses of gan.* and wgan.*",
     searched=False,
     requires=_claims,
@@ -70,141 +58,154 @@ def gradient(subject: TrainingStep, case: Case, run: Run) -> Judgement:
     return again if again.outcome is Outcome.PASS else judged
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Followed:
+    """A gradient whose calls can be made again: what it is held against."""
+
+    subject: TrainingStep
+    case: Case
+    seen: Observed
+    observed: Tensor
+    play: Callable[[], Played]
+    played: Played
+    families: Sequence[LossFamily]
+
+    @property
+    def discriminates(self) -> bool:
+        """Whether it is a discriminator's."""
+        return side_of(self.subject) == "discriminator"
+
+
 def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judgement:
-    role = subject.trained[0]
+    role, notes = subject.trained[0], subject.calls.notes
     seen = run_once(subject, case)
-    found = seen.gradient(role)
-    notes = subject.calls.notes
-    numbers = sum(g.numel() for g in found.values())
-    observed = torch.cat([g.double().reshape(-1) for g in found.values()])
+    observed = flat_gradient(seen, role)
     if not bool(torch.isfinite(observed).all()):
         return inconclusive("the gradient is not finite", notes=notes)
     if not observed.any() and not seen.updates and seen.moved(role):
         return not_applicable(f"{role} moves without an optimizer of torch, and is left without its gradient")
+    families = families_of(subject, logarithmic)
     try:
         play = replayer(subject, case, seen, role)
         played = play()
     except Unplayable as why:
         if not bool(observed.any()):
-            return failed(examined=numbers, notes=notes, message=f"{role} gets no gradient")
+            return failed(examined=observed.numel(), notes=notes, message=f"{role} gets no gradient")
+        if side_of(subject) == "generator":
+            return composite(subject, case, families, str(why))
         return inconclusive(f"the gradient cannot be followed: {why}", notes=notes)
     if not bool(observed.any()):
         return failed(
-            examined=numbers, notes=notes, message=f"{role} gets no gradient from the discriminator's results"
+            examined=observed.numel(), notes=notes, message=f"{role} gets no gradient from the discriminator's results"
         )
-    if side_of(subject) == "discriminator" and not (played.real.numel() and played.fake.numel()):
-        if len([one for one in seen.updates if role in one.holds]) > 1:
+    one = _Followed(
+        subject=subject, case=case, seen=seen, observed=observed, play=play, played=played, families=families
+    )
+    if one.discriminates and not (played.real.numel() and played.fake.numel()):
+        if len([each for each in seen.updates if role in each.holds]) > 1:
             return not_applicable("samples of the data and generated ones have updates of their own")
         unseen = "samples of the data" if played.fake.numel() else "generated samples"
-        return failed(examined=numbers, notes=notes, message=f"the discriminator is not called on {unseen}")
-    if callable(subject.loss):
-        return _stated(subject, observed, play, numbers)
-    families = [one for one in _families(subject) if not logarithmic or _base(one.name) in _LOGARITHMS]
-    fits = first_fit(observed, play, _plain(families), subject.calls.dtype)
-    if not fits and is_near(observed, play, _plain(families)):
-        fits = first_fit(observed, play, [one for one in families if one not in _plain(families)], subject.calls.dtype)
-    good = [one for one in fits if one.accepted and is_named(subject, one.name)]
-    slopes = subject.second_order or any(call.differentiable for call in seen.of("D"))
-    penalised = not good and slopes and side_of(subject) == "discriminator" and "between" in played.points
-    if penalised and (shared := not_by_sample(seen, played)):
-        return inconclusive(shared, notes=notes)
-    if not good and slopes and side_of(subject) == "discriminator":
-        named = [one for one in _plain(families) if is_named(subject, one.name)]
-        beside = penalty_fit(observed, play, named, dict(subject.against.penalties), subject.calls.dtype)
-        if beside is not None and beside[0].accepted:
-            one, penalty, weight = beside
-            said = f"{one.said}, with {weight:.4g} times {penalty}"
-            judge = passed if weight > 0 else failed
-            return judge(
-                examined=numbers, quantity="|gradient − of the loss|", observed=one.residual, allowed=one.allowed,
-                message=f"the loss is {said}", notes=(*notes, f"the loss: {said}"),
-            )  # fmt: skip
+        return failed(examined=observed.numel(), notes=notes, message=f"the discriminator is not called on {unseen}")
+    return _stated(one) if callable(subject.loss) else _compared(one)
+
+
+def _compared(one: _Followed) -> Judgement:
+    """The gradient against those of the catalogue's losses, alone and with a penalty; else what it is instead."""
+    subject, notes, numbers = one.subject, one.subject.calls.notes, one.observed.numel()
+    fits = fits_of(one.observed, one.play, one.families, subject.calls.dtype)
+    good = [fit for fit in fits if is_good(subject, fit)]
     if good:
-        each = results_each(played)
-        if each > 1:
-            notes = (*notes, f"D returns {each} numbers for each sample: the loss is a mean over all of them")
-        names = " or ".join(dict.fromkeys(one.said for one in good[:2] if one.residual <= one.allowed))
+        names = " or ".join(dict.fromkeys(fit.said for fit in good[:2] if fit.residual <= fit.allowed))
         return passed(
             examined=numbers, quantity="|gradient − of the loss|", observed=good[0].residual, allowed=good[0].allowed,
-            notes=(*notes, f"the loss: {names}"),
+            notes=(*notes, *_particular(one.played), f"the loss: {names}"),
         )  # fmt: skip
-    if fits:
-        wrong = next((one for one in fits if not one.accepted), fits[0])
-        asked = "" if not wrong.accepted else f", and not {_asked(subject)}"
-        return failed(examined=numbers, notes=notes, figures={"factor": wrong.coefficients[0]},
-                      message=f"the gradient is that of {wrong.said}{asked}")  # fmt: skip
-    return _otherwise(subject, observed, play, played, families, numbers)
+    if one.discriminates and (beside := _penalised(one)) is not None:
+        return beside
+    if not one.discriminates and not fits:
+        return composite(subject, one.case, one.families)
+    return _wrong(one, fits) if fits else _otherwise(one)
 
 
-def _asked(subject: TrainingStep) -> str:
-    claimed = subject.claimed.losses if subject.claimed is not None else ()
-    return str(subject.loss or " or ".join(claimed))
+def _particular(played: Played) -> tuple[str, ...]:
+    """What a reader should know of the discriminator's results and of what it is given."""
+    said = ()
+    each = results_each(played)
+    if each > 1:
+        said += (f"D returns {each} numbers for each sample: the loss is a mean over all of them",)
+    made = played.points.get("generated")
+    if made is not None and len(made) > 1 and bool((made == made[:1]).all()):
+        said += (f"the {len(made)} generated samples are one and the same: their mean is over a single draw",)
+    return said
 
 
-def is_named(subject: TrainingStep, name: str) -> bool:
-    """Whether a loss is the one that is claimed."""
-    claimed = [subject.loss] if subject.loss is not None else (subject.claimed.losses if subject.claimed else ())
-    if not claimed:
-        return True
-    own = _base(name)
-    for one in claimed:
-        asked = plain(one)
-        if asked == own or (side_of(subject) == "generator" and (asked, own) in _SAME):
-            return True
-    return False
+def _penalised(one: _Followed) -> Judgement | None:
+    """A loss with a penalty on the slope beside it; None where there is none, or it is not known."""
+    subject, notes = one.subject, one.subject.calls.notes
+    if not (subject.second_order or any(call.differentiable for call in one.seen.of("D"))):
+        return None
+    if "between" in one.played.points and (shared := not_by_sample(one.seen, one.played)):
+        return inconclusive(shared, notes=notes)
+    named = [family for family in plain_families(one.families) if is_named(subject, family.name)]
+    beside = penalty_fit(one.observed, one.play, named, dict(subject.against.penalties), subject.calls.dtype)
+    if beside is None or not beside[0].accepted:
+        return None
+    fit, penalty, weight = beside
+    said = f"{fit.said}, with {weight:.4g} times {penalty}"
+    judge = passed if weight > 0 else failed
+    return judge(
+        examined=one.observed.numel(), quantity="|gradient − of the loss|", observed=fit.residual, allowed=fit.allowed,
+        message=f"the loss is {said}", notes=(*notes, f"the loss: {said}"),
+    )  # fmt: skip
 
 
-_LOGARITHMS = ("minimax", "nonsaturating", "saturating")
-# A generator's word for a loss that is another's.
-_SAME = {("hinge", "wasserstein"), ("minimax", "saturating"), ("minimax", "nonsaturating")}
+def _wrong(one: _Followed, fits: Sequence[Fit]) -> Judgement:
+    """A loss that it must not be."""
+    wrong = next((fit for fit in fits if not fit.accepted), fits[0])
+    instead = "" if not wrong.accepted else f", and not {asked(one.subject)}"
+    return failed(
+        examined=one.observed.numel(), notes=one.subject.calls.notes, figures={"factor": wrong.coefficients[0]},
+        message=f"the gradient is that of {wrong.said}{instead}",
+    )  # fmt: skip
 
 
-def _families(subject: TrainingStep) -> tuple[LossFamily, ...]:
-    oracles = subject.against
-    chosen = oracles.probability_families if subject.calls.probabilities else oracles.families
-    return tuple(one for one in chosen if one.side == side_of(subject))
-
-
-def _plain(families: Sequence[LossFamily]) -> list[LossFamily]:
-    return [one for one in families if " with " not in one.name]
-
-
-def _stated(subject: TrainingStep, observed: Tensor, play: Callable[[], Played], numbers: int) -> Judgement:
+def _stated(one: _Followed) -> Judgement:
     """The loss that the user gave, as a function of the results."""
+    subject, notes = one.subject, one.subject.calls.notes
 
     def columns(played: Played) -> list[Tensor]:
-        own = side_of(subject) == "discriminator"
-        value = subject.loss(played.real, played.fake) if own else subject.loss(played.fake)
+        value = subject.loss(played.real, played.fake) if one.discriminates else subject.loss(played.fake)
         return [gradient_of(value.sum(), played)]
 
-    made = fitted(observed, play, columns, subject.calls.dtype)
-    notes = subject.calls.notes
+    made = fitted(one.observed, one.play, columns, subject.calls.dtype)
+    if made is None and not one.discriminates:
+        beside = composite(subject, one.case, one.families)
+        if beside.outcome is not Outcome.INCONCLUSIVE:
+            return beside
     if made is None or made[0][0] <= 0:
-        return failed(examined=numbers, notes=notes, message="the gradient is not that of the stated loss")
-    said = (f"the gradient is {made[0][0]:.4g} times that of the stated loss",)
-    return passed(examined=numbers, quantity="|gradient − of the loss|", observed=made[2], allowed=made[3],
-                  notes=(*notes, *said))  # fmt: skip
+        return failed(examined=one.observed.numel(), notes=notes, message="the gradient is not that of the stated loss")
+    said = f"the gradient is {made[0][0]:.4g} times that of the stated loss"
+    return passed(
+        examined=one.observed.numel(), quantity="|gradient − of the loss|", observed=made[2], allowed=made[3],
+        notes=(*notes, said),
+    )  # fmt: skip
 
 
-def _otherwise(
-    subject: TrainingStep, observed: Tensor, play: Callable[[], Played], played: Played,
-    families: Sequence[LossFamily], numbers: int,
-) -> Judgement:  # fmt: skip
-    """What it is instead: of one side's samples alone, or of the two with different weights."""
-    notes = subject.calls.notes
+def _otherwise(one: _Followed) -> Judgement:
+    """What a discriminator's is instead: of one side's samples alone, with different weights, or of a part of them."""
+    subject, numbers, notes = one.subject, one.observed.numel(), one.subject.calls.notes
     parts = {
         "real": "only the samples of the data enter it, and no generated ones",
         "fake": "only generated samples enter it, and none of the data",
         "apart": "samples of the data and generated ones have different weights",
     }
-    if side_of(subject) == "discriminator" and played.real.numel() and played.fake.numel():
-        for part, words in parts.items():
-            for family in _plain(families):
-                if fitted(observed, play, columns_of(family, part), subject.calls.dtype) is not None:
-                    return failed(examined=numbers, notes=notes, message=f"of a loss like {family.name}, {words}")
-    if subject.loss is not None or (subject.claimed is not None and subject.claimed.losses):
-        return failed(examined=numbers, notes=notes, message=f"the gradient is not that of {_asked(subject)}")
-    return inconclusive(
-        "the gradient is that of no loss of the catalogue: state it by loss=, a function of the results of D",
-        notes=notes,
-    )  # fmt: skip
+    for part, words in parts.items():
+        for family in plain_families(one.families):
+            if fitted(one.observed, one.play, columns_of(family, part), subject.calls.dtype) is not None:
+                return failed(examined=numbers, notes=notes, message=f"of a loss like {family.name}, {words}")
+    lost = lost_before(subject, one.case, one.observed, one.families)
+    if lost:
+        return failed(examined=numbers, notes=notes, message=lost)
+    if asked(subject):
+        return failed(examined=numbers, notes=notes, message=f"the gradient is not that of {asked(subject)}")
+    return inconclusive(UNKNOWN, notes=notes)

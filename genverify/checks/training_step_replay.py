@@ -14,7 +14,13 @@ from genverify.subjects.case import Case
 from genverify.subjects.training_observation import NetworkCall, Observed, in_dtype
 from genverify.subjects.training_step import TrainingStep, World
 
-__all__ = ["Played", "Unplayable", "by_side", "called", "flags_of", "from_generator", "leaves_of", "replayer"]
+__all__ = [
+    "Flags", "Played", "Unplayable", "by_side", "called", "flags_of", "from_generator", "leaves_of", "replayer",
+    "shift_generated",
+]  # fmt: skip
+
+# Which rows are data, which generated, which between the two.
+Flags = tuple[Tensor, Tensor, Tensor]
 
 
 class Unplayable(Exception):
@@ -53,7 +59,9 @@ def _shift_data(world: World) -> None:
         t.add_((0.25 * torch.cos(steps + index)).reshape(t.shape))
 
 
-def _shift_generated(world: World) -> None:
+def shift_generated(world: World) -> None:
+    """Generated samples are others."""
+
     def hook(module: nn.Module, args: object, output: object) -> object:
         return output + 0.125 if isinstance(output, Tensor) else output
 
@@ -70,7 +78,7 @@ def _moved_rows(call: NetworkCall, other: NetworkCall) -> Tensor:
     return (a.reshape(len(a), -1) != b.reshape(len(b), -1)).any(1)
 
 
-def flags_of(subject: TrainingStep, case: Case, seen: Observed, count: int) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
+def flags_of(subject: TrainingStep, case: Case, seen: Observed, count: int) -> dict[int, Flags]:
     """Place of a call of the discriminator → which of its rows are data, which generated, which between the two.
 
     Raises:
@@ -78,7 +86,7 @@ def flags_of(subject: TrainingStep, case: Case, seen: Observed, count: int) -> d
     """
     calls = seen.calls[:count]
     moved = []
-    for shift in (_shift_data, _shift_generated):
+    for shift in (_shift_data, shift_generated):
         other = run_once(subject, case, shift)
         if len(other.calls) < count or any(a.role != b.role for a, b in zip(calls, other.calls, strict=False)):
             raise Unplayable("other calls are made when the data are others")
@@ -96,8 +104,15 @@ def flags_of(subject: TrainingStep, case: Case, seen: Observed, count: int) -> d
     return flags
 
 
-def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Callable[[], Played]:
+def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str, first: int = 0) -> Callable[[], Played]:
     """A function that plays the phase of a run that led to the first gradient of `role`.
+
+    Args:
+        subject: Whose.
+        case: Where.
+        seen: The run.
+        role: Of the network that is trained.
+        first: How many of the discriminator's calls are left out, from the first.
 
     Raises:
         Unplayable: The calls cannot be made again, or are not understood.
@@ -105,7 +120,7 @@ def replayer(subject: TrainingStep, case: Case, seen: Observed, role: str) -> Ca
     count = seen.phase(role)
     calls = list(seen.calls[:count])
     flags = flags_of(subject, case, seen, count)
-    wanted = [(k, calls[k]) for k in flags]
+    wanted = [(k, calls[k]) for k in flags][first:]
     nets = {name: net for name, net in subject.calls.world(case).networks.items() if name in ("D", "G")}
     if role == "D":
         return lambda: _play_d(subject, nets, wanted, flags)
@@ -137,7 +152,7 @@ def called(net: nn.Module, call: NetworkCall, state: dict[str, Tensor], args: tu
     return made
 
 
-def by_side(parts: list[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
+def by_side(parts: list[tuple[Tensor, Flags]]) -> tuple[Tensor, Tensor]:
     """(results on the data, on generated samples), flat, in the order of the calls."""
     found = []
     for which in (0, 1):

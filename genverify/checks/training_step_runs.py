@@ -8,18 +8,21 @@ import torch
 from torch import Tensor
 
 from genverify.subjects.case import Case
-from genverify.subjects.training_observation import Observed, observe
+from genverify.subjects.training_observation import AfterUpdate, Observed, Update, observe
 from genverify.subjects.training_step import TrainingStep, World
 
-__all__ = ["apart", "cleared", "makes_updates", "present", "run_once", "run_twice"]
+__all__ = ["apart", "cleared", "flat_gradient", "makes_updates", "present", "run_once", "run_twice", "updates_of"]
 
 
-def run_once(subject: TrainingStep, case: Case, prepare: Callable[[World], None] | None = None) -> Observed:
-    """One run in a fresh world, after `prepare` has had that world."""
+def run_once(
+    subject: TrainingStep, case: Case, prepare: Callable[[World], None] | None = None,
+    after_update: AfterUpdate | None = None,
+) -> Observed:  # fmt: skip
+    """One run in a fresh world, after `prepare` has had that world; `after_update` interferes after each update."""
     world = subject.calls.world(case)
     if prepare is not None:
         prepare(world)
-    return observe(subject.calls, world, seed=case.seed, roles=subject.trained)
+    return observe(subject.calls, world, seed=case.seed, roles=subject.trained, after_update=after_update)
 
 
 def run_twice(subject: TrainingStep, case: Case, between: Callable[[World], None] | None = None) -> Observed:
@@ -46,6 +49,16 @@ def makes_updates(subject: TrainingStep, run: Observed) -> bool:
 def present(subject: TrainingStep, run: Observed) -> tuple[str, ...]:
     """The networks that are trained and were found."""
     return tuple(role for role in subject.trained if role in run.end)
+
+
+def updates_of(subject: TrainingStep, run: Observed) -> list[Update]:
+    """The optimizers' steps that update what is trained, in order."""
+    return [one for one in run.updates if {*one.holds} & {*subject.trained}]
+
+
+def flat_gradient(run: Observed, role: str) -> Tensor:
+    """The gradient of a network's first update, flat, in float64."""
+    return torch.cat([g.double().reshape(-1) for g in run.gradient(role).values()])
 
 
 def apart(one: Observed, other: Observed, roles: tuple[str, ...]) -> tuple[float, str]:

@@ -11,9 +11,9 @@ import torch
 from genverify.checks.check import check
 from genverify.checks.training_step_critic import not_by_sample
 from genverify.checks.training_step_fit import first_fit, penalty_fit
-from genverify.checks.training_step_gradient import side_of
+from genverify.checks.training_step_named import side_of
 from genverify.checks.training_step_replay import Unplayable, replayer
-from genverify.checks.training_step_runs import run_once
+from genverify.checks.training_step_runs import flat_gradient, run_once
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.training_step import LossFamily, TrainingStep
@@ -48,7 +48,7 @@ def second_order(subject: TrainingStep, case: Case, run: Run) -> Judgement:
 def _judge(subject: TrainingStep, case: Case, logarithmic: bool = False) -> Judgement:
     role, notes = subject.trained[0], subject.calls.notes
     seen = run_once(subject, case)
-    observed = torch.cat([g.double().reshape(-1) for g in seen.gradient(role).values()])
+    observed = flat_gradient(seen, role)
     try:
         play = replayer(subject, case, seen, role)
         played = play()
@@ -98,7 +98,7 @@ def _weight_elsewhere(subject: TrainingStep, case: Case, families: Sequence[Loss
     there = Case(values={**moved, "#network": int(case.values.get("#network", 0)) + 1}, seed=case.seed + 1)
     seen = run_once(subject, there)
     role = subject.trained[0]
-    observed = torch.cat([g.double().reshape(-1) for g in seen.gradient(role).values()])
+    observed = flat_gradient(seen, role)
     try:
         play = replayer(subject, there, seen, role)
         found = penalty_fit(observed, play, families, dict(subject.against.penalties), subject.calls.dtype)

@@ -6,6 +6,7 @@ from genverify.checks.check import check
 from genverify.checks.training_step_runs import run_once
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
+from genverify.subjects.training_observation import Observed
 from genverify.subjects.training_step import TrainingStep
 from genverify.verdict import Judgement, failed, not_applicable, passed
 
@@ -47,8 +48,8 @@ def stays(subject: TrainingStep, case: Case, run: Run) -> Judgement:
     return passed(examined=examined, quantity="change of the parameters", observed=0.0, allowed=0.0, notes=tuple(notes))
 
 
-def _why(seen: object, role: str) -> str:
-    held = [one for one in seen.updates if role in one.holds]  # type: ignore[attr-defined]
+def _why(seen: Observed, role: str) -> str:
+    held = [one for one in seen.updates if role in one.holds]
     if held and len(held[0].holds) > 1:
         return f"one optimizer holds {' and '.join(held[0].holds)}"
     return "its own optimizer is asked to step" if held else "its parameters are written to"

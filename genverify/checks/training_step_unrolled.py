@@ -11,9 +11,9 @@ from torch import Tensor
 
 from genverify.checks.check import check
 from genverify.checks.training_step_fit import Fit, first_fit
-from genverify.checks.training_step_gradient import is_named
+from genverify.checks.training_step_named import is_named
 from genverify.checks.training_step_replay import Played, Unplayable
-from genverify.checks.training_step_runs import run_once
+from genverify.checks.training_step_runs import flat_gradient, run_once
 from genverify.checks.training_step_unrolling import HELD, SLOPES, THROUGH, Unrolling, inner_fits, unrolling
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
@@ -47,8 +47,7 @@ def unrolled(subject: TrainingStep, case: Case, run: Run) -> Judgement:
 
 def _judge(subject: TrainingStep, case: Case) -> Judgement:
     seen = run_once(subject, case)
-    found = seen.gradient("G")
-    observed = torch.cat([g.double().reshape(-1) for g in found.values()])
+    observed = flat_gradient(seen, "G")
     numbers, notes = observed.numel(), subject.calls.notes
     if not bool(torch.isfinite(observed).all()):
         return inconclusive("the gradient is not finite", notes=notes)

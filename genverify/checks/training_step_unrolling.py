@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genverify.checks.training_step_fit import Fit, first_fit
 from genverify.checks.training_step_replay import (
+    Flags,
     Played,
     Unplayable,
     by_side,
@@ -32,7 +33,6 @@ __all__ = ["HELD", "SLOPES", "THROUGH", "Unrolling", "inner_fits", "unrolling"]
 
 # What of the inner steps the derivative goes through: all, the slope of each at parameters that are held, or nothing.
 THROUGH, SLOPES, HELD = "through", "slopes", "held"
-_Flags = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ class Unrolling:
     nets: dict[str, nn.Module]
     made: tuple[NetworkCall, ...]
     groups: tuple[tuple[NetworkCall, ...], ...]
-    flags: dict[int, _Flags]
+    flags: dict[int, Flags]
     places: tuple[tuple[int, ...], ...]
 
     @property

@@ -1,12 +1,15 @@
-"""An update does not depend on the gradients that the step before has left."""
+"""An update does not depend on the gradients that the step before has left, nor on those of an update before it."""
 
 from __future__ import annotations
 
+import torch
+
 from genverify.checks.check import check
-from genverify.checks.training_step_runs import apart, cleared, makes_updates, present, run_twice
+from genverify.checks.training_step_runs import apart, cleared, makes_updates, present, run_once, run_twice
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
-from genverify.subjects.training_step import TrainingStep
+from genverify.subjects.training_observation import Observed
+from genverify.subjects.training_step import TrainingStep, World
 from genverify.verdict import Judgement, failed, not_applicable, passed
 
 __all__ = ["zeroed"]
@@ -14,13 +17,17 @@ __all__ = ["zeroed"]
 
 @check(
     "training_step.zeroed",
-    statement="two steps in a row end where they do when all gradients are cleared between them",
+    statement="two steps in a row end where they do when all gradients are cleared between them; of several updates "
+    "in one step, each has the gradient that it has where those before it are cleared",
     source="θ ← θ − η ∇L(θ): the gradient of this step's loss alone; torch adds to .grad what a backward pass makes",
     searched=False,
     requires=lambda subject: "gradients are declared to accumulate" if subject.accumulates else None,
 )
 def zeroed(subject: TrainingStep, case: Case, run: Run) -> Judgement:
-    """The second of two steps, with and without clearing between; bit for bit, since adding zero rounds nothing."""
+    """Two steps, and the updates of one, with and without clearing between; bit for bit: adding zero rounds nothing."""
+    between = _between_updates(subject, case)
+    if between is not None:
+        return between
     kept, fresh = run_twice(subject, case), run_twice(subject, case, cleared)
     roles = present(subject, kept)
     if not makes_updates(subject, fresh):
@@ -44,10 +51,44 @@ def zeroed(subject: TrainingStep, case: Case, run: Run) -> Judgement:
     )  # fmt: skip
 
 
-def _gradients(one: object, other: object, roles: tuple[str, ...]) -> float:
+def _between_updates(subject: TrainingStep, case: Case) -> Judgement | None:
+    """A later update of one call, of whose gradient a part is left from an update before; None where there is none."""
+    seen = run_once(subject, case)
+    if len(seen.updates) < 2:
+        return None
+    fresh = run_once(subject, case, after_update=_clear)
+    for number, (one, other) in enumerate(zip(seen.updates, fresh.updates, strict=False)):
+        roles = [role for role in one.holds if role in subject.trained]
+        gaps = [
+            float((g - other.grads[role][name]).abs().max())
+            for role in roles for name, g in one.grads[role].items() if g.numel()
+        ]  # fmt: skip
+        worst = max(gaps, default=0.0)
+        if not worst:
+            continue
+        if not any(one.optimizer is before.optimizer for before in seen.updates[:number]):
+            return None
+        return failed(
+            examined=len(gaps), quantity="change of an update's gradient by what was left", observed=worst,
+            allowed=0.0, notes=subject.calls.notes,
+            message=f"of {len(seen.updates)} updates in one call, the gradient of number {number + 1} has that of an "
+            "update before in it: nothing clears it between them (zero_grad belongs inside the loop); declare "
+            "accumulates=True where that is meant",
+        )  # fmt: skip
+    return None
+
+
+def _clear(world: World, optimizer: torch.optim.Optimizer, number: int) -> None:
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p.grad = torch.zeros_like(p.grad)
+
+
+def _gradients(one: Observed, other: Observed, roles: tuple[str, ...]) -> float:
     gaps = [
-        float((one.grads[role][name] - other.grads[role][name]).abs().max())  # type: ignore[attr-defined]
+        float((one.grads[role][name] - other.grads[role][name]).abs().max())
         for role in roles
-        for name in one.grads[role]  # type: ignore[attr-defined]
+        for name in one.grads[role]
     ]
     return max(gaps, default=0.0)

@@ -65,7 +65,7 @@ def declare(target: str, kind: str | None, words: Iterable[tuple[str, str]]) -> 
     if isinstance(found, Subject):
         return _ready(found, target, kind, words)
     known = kinds()
-    kind = kind or _guessed(found, target, known, words)
+    kind = kind.replace("-", "_") if kind else _named_by(known, words) or _guessed(found, target, known, words)
     if kind not in known:
         raise UsageError(given=f"kind {kind!r}", expected="a kind of subject (--as)", do=nearest(kind, known))
     made = known[kind]
@@ -87,7 +87,7 @@ def _refuse_missing(made: type[Subject], fields: Mapping[str, Any]) -> None:
 
 
 def _ready(found: Subject, target: str, kind: str | None, words: list[tuple[str, str]]) -> Subject:
-    if kind is not None and kind != found.kind:
+    if kind is not None and kind.replace("-", "_") != found.kind:
         raise UsageError(
             given=f"{target}, a subject of kind {found.kind!r}, as {kind!r}",
             expected="the kind that it declares itself",
@@ -112,6 +112,12 @@ def _guessed(found: object, target: str, known: Mapping[str, type[Subject]], wor
         expected=f"a subject, or an object that an adapter knows by itself (tried: {tried})",
         do=f"say what it is with --as: {', '.join(known)}",
     )  # fmt: skip
+
+
+def _named_by(known: Mapping[str, type[Subject]], words: Sequence[tuple[str, str]]) -> str | None:
+    """The kind among whose own names (``own_names``) is what --like says: a step's, which no formula has."""
+    said = [text for word, text in words if word == "like"]
+    return next((kind for kind, made in known.items() if {*said} & {*getattr(made, "own_names", ())}), None)
 
 
 def _kind_with_fields(known: Mapping[str, type[Subject]], names: Sequence[str]) -> str | None:

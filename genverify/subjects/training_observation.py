@@ -16,9 +16,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from genverify.subjects.calling import subject_code
 from genverify.subjects.training_step import StepCalls, World
 
-__all__ = ["NetworkCall", "Observed", "Update", "in_dtype", "observe", "snapshot"]
+__all__ = ["AfterUpdate", "NetworkCall", "Observed", "Update", "in_dtype", "observe", "snapshot"]
 
 Numbers = dict[str, dict[str, Tensor]]
+# What is done to a world right after an update: (world, optimizer, number of the update).
+AfterUpdate = Callable[[World, torch.optim.Optimizer, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,8 +165,8 @@ def _seeded(seed: int) -> Iterator[None]:
 class _Watch:
     """Hooks on the networks of a world and on every optimizer, as long as a run lasts."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, after_update: AfterUpdate | None = None) -> None:
+        self.world, self.after_update = world, after_update
         self.calls: list[NetworkCall] = []
         self.updates: list[Update] = []
         self._open: list[dict[str, Any]] = []
@@ -222,6 +224,8 @@ class _Watch:
         if any(callable(one) for one in (*args[1:], *kwargs.values())):
             # A closure made the gradient, within the optimizer's step.
             self.updates[-1] = replace(self.updates[-1], grads=snapshot(nets, _grad), calls=len(self.calls))
+        if self.after_update is not None:
+            self.after_update(self.world, optimizer, len(self.updates) - 1)
 
 
 def _plain(value: Tensor) -> Tensor:
@@ -254,19 +258,21 @@ def _scalars(value: Any) -> list[Tensor]:  # noqa: ANN401 - whatever a step retu
 
 
 def observe(
-    calls: StepCalls, world: World, *, seed: int = 0, call: Callable[[], Any] | None = None, roles: tuple[str, ...] = ()
-) -> Observed:
+    calls: StepCalls, world: World, *, seed: int = 0, call: Callable[[], Any] | None = None,
+    roles: tuple[str, ...] = (), after_update: AfterUpdate | None = None,
+) -> Observed:  # fmt: skip
     """Runs the step once in a world, and says what happened there.
 
     A step that returns its loss and leaves the backward pass to the caller has it made here: where `roles` are to be
     trained, no network has a gradient, no optimizer was asked, and one number was returned that has a graph.
+    `after_update` interferes after each update, to see what depends on it.
     """
     nets = world.networks
     start = snapshot(nets, _value)
     buffers = {role: {n: b.detach().clone() for n, b in net.named_buffers()} for role, net in nets.items()}
     closed = False
     left: tuple[str, ...] = ()
-    with _seeded(seed), in_dtype(calls.dtype), _Watch(world) as watch:
+    with _seeded(seed), in_dtype(calls.dtype), _Watch(world, after_update) as watch:
         with subject_code():
             returned = (call or world.call)()
         if not torch.is_grad_enabled():

@@ -187,6 +187,7 @@ class TrainingStep(Subject):
 
     kind: ClassVar[str] = "training_step"
     catalogue: ClassVar[str] = "training_step"
+    own_names: ClassVar[tuple[str, ...]] = tuple(LIKES)
 
     # The first field is what the command line guesses a kind from, and `like` is a formula's.
     moves: tuple[str, ...] = field(default=(), kw_only=True)

@@ -9,6 +9,7 @@ from torch.nn.functional import softplus
 
 import genverify as gv
 from genverify.adapters.training_roles import role_of
+from genverify.cli.declaring import declare
 from genverify.preparation import prepare
 from genverify.reference.adversarial import steps
 from tests.mutants.training_step_twins import Trainer
@@ -23,6 +24,8 @@ D_STEP = "gan.discriminator_step"
         ("opt_critic", "optimizer D"), ("d_optim", "optimizer D"), ("optimizer", "optimizer"), ("noise", "noise"),
         ("real_imgs", "real"), ("gen_imgs", "fake"), ("nz", "latent size"), ("lambda_gp", "penalty weight"),
         ("clip_value", "clip"), ("n_critic", "rounds"), ("valid", "ones"), ("epoch", ""), ("self", ""),
+        ("RealImages", "real"), ("Noise", "noise"), ("GOptimizer", "optimizer G"), ("batchSize", "batch size"),
+        ("clamp_lower", "clip lower"), ("clampUpper", "clip upper"),
     ],
 )  # fmt: skip
 def test_a_name_says_what_it_stands_for(name: str, role: str) -> None:
@@ -34,6 +37,28 @@ def test_what_was_taken_for_what_is_said() -> None:
     assert subject.calls.bound["optimizer_D"] == "optimizer D"
     assert subject.calls.clip == 0.01
     assert set(subject.calls.shapes) == {"real", "noise"}
+
+
+def test_the_two_ends_of_a_clip_make_its_bound() -> None:
+    def step(D, G, real, z, opt_D, clamp_lower=-0.02, clamp_upper=0.02):
+        opt_D.zero_grad()
+        (D(G(z).detach()).mean() - D(real).mean()).backward()
+        opt_D.step()
+        for p in D.parameters():
+            p.data.clamp_(clamp_lower, clamp_upper)
+
+    for arguments, bound in (({}, 0.02), ({"clamp_lower": -0.05, "clamp_upper": 0.05}, 0.05)):
+        subject = gv.TrainingStep(step, like="wgan.critic_step_clipped", arguments=arguments)
+        assert prepare(subject).calls.clip == bound
+        (verdict,) = gv.verify(subject, checks=["training_step.clipped"], budget="quick")
+        assert verdict.outcome is gv.Outcome.PASS, str(verdict)
+
+
+def test_the_command_line_takes_either_spelling_and_knows_a_steps_names() -> None:
+    target = "genverify.reference.adversarial.steps:discriminator_step"
+    like = ("like", "gan.discriminator_step")
+    for kind in ("training-step", "training_step", None):
+        assert isinstance(declare(target, kind, [like]), gv.TrainingStep)
 
 
 def test_noise_is_made_as_large_as_the_step_draws_it() -> None:
