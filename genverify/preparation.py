@@ -77,6 +77,7 @@ def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> F
             raise refusal or LookupError(subject.like)
         return made
     known: Formula | None = None
+    fitting: Formula | None = None
     for name in names:
         try:
             other = introduce(replace(subject, like=name))
@@ -86,11 +87,21 @@ def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> F
             return _judged_as(other)
         if known is None and _recognised(other):
             known = other
+        if fitting is None or (not _of_its_shape(fitting) and _of_its_shape(other)):
+            fitting = other
     if known is not None and (made is None or not _recognised(made)):
         return _judged_as(known)
+    if made is None and fitting is not None and "identities" in fitting.memory:
+        return _judged_as(fitting)  # its parameters are this one's, and its values are no formula's of that name
     if made is None:
         raise refusal or LookupError(subject.like)
     return made
+
+
+def _of_its_shape(subject: Formula) -> bool:
+    """Whether its results have the formula's shape, whatever their values."""
+    found = subject.memory.get("identities", ())
+    return bool(found) and all(one.worst is not None and one.worst[1].shape_fits for one in found)
 
 
 def _judged_as(subject: Formula) -> Formula:

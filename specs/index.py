@@ -91,6 +91,19 @@ READING_ORDER = (
     "adversarial_training",
     "change_of_variables",
     "affine_coupling",
+    "flow_elementwise",
+    "linear_flows",
+    "low_rank_flows",
+    "autoregressive_flows",
+    "spline_flows",
+    "dequantization",
+    "diffusion_process",
+    "diffusion_sampling",
+    "score_matching",
+    "diffusion_equations",
+    "edm",
+    "edm_sampling",
+    "flow_matching",
 )
 
 _HEAD = """\

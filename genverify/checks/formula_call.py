@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import nn
 
+from genverify.checks.call_by_call import kept_for_backward
 from genverify.checks.formula_draws import roles
 from genverify.checks.formula_result import Unreadable, results
-from genverify.subjects.calling import subject_code
+from genverify.subjects.calling import entry_of, subject_code
 from genverify.subjects.case import Case, render
 from genverify.subjects.formula import Bound, Formula, Place
 from genverify.subjects.formula_shapes import arrangement
@@ -210,9 +212,11 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
 
     def run() -> Any:  # noqa: ANN401 - what a stranger returns
         found = []
-        for index, one in enumerate(slices):
-            _set_mode(subject, f, case, index, len(slices))
-            found.append(_once(subject, f, one, fixed, held))
+        modes = [_mode(subject, case, index, len(slices)) for index in range(len(slices))]
+        for mode, calls in groupby(zip(modes, slices, strict=True), key=lambda pair: pair[0]):
+            _set_mode(f, mode)
+            with kept_for_backward() if len(set(modes)) > 1 else nullcontext():
+                found += [_once(subject, f, one, fixed, held) for _, one in calls]
         return found if CALL in subject.specification.output.split() else found[-1]  # type: ignore[union-attr]
 
     with _default_dtype(subject.default_dtype):
@@ -253,7 +257,7 @@ def _taken(f: Any, fixed: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a
     if not fixed:
         return fixed
     try:
-        parameters = inspect.signature(f.forward if isinstance(f, nn.Module) else f).parameters
+        parameters = inspect.signature(entry_of(f)).parameters
     except (TypeError, ValueError):
         return fixed
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
@@ -300,13 +304,16 @@ def _slices(subject: Formula, given: dict[str, Any], case: Case) -> list[dict[st
     ]
 
 
-def _set_mode(subject: Formula, f: Any, case: Case, index: int, count: int) -> None:  # noqa: ANN401
+def _mode(subject: Formula, case: Case, index: int, count: int) -> str:
+    """The mode of one of several calls; empty to leave it alone."""
     assert subject.specification is not None
     modes, told = subject.specification.modes, _mode_argument(subject)
     if told:
-        mode = case[told][index] if told in case else ""  # a plain function has none
-    else:
-        mode = modes[max(0, len(modes) - count + index)] if modes else subject.mode
+        return case[told][index] if told in case else ""  # a plain function has none
+    return modes[max(0, len(modes) - count + index)] if modes else subject.mode
+
+
+def _set_mode(f: Any, mode: str) -> None:  # noqa: ANN401 - any callable
     owner = owner_of(f)
     if owner is not None and mode:
         owner.train(mode == "train")

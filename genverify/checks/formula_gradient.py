@@ -12,6 +12,7 @@ from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
 from genverify.checks.formula_comparison import compare
 from genverify.checks.formula_identity import identify, identity_of
+from genverify.checks.formula_kink import at_a_kink
 from genverify.checks.formula_measured import measured_gradients
 from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
 from genverify.errors import SubjectRaised
@@ -26,9 +27,6 @@ from genverify.verdict import Judgement, failed, inconclusive, not_applicable, p
 
 __all__ = ["gradient", "no_number"]
 
-# How many roundings away a kink may be that rounding in a float32 program steps over.
-_BESIDE = 64.0
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Half the digits of float32: beside a point, and still at it for anything smooth.
 _STEP = math.sqrt(torch.finfo(torch.float32).eps)
 
@@ -71,13 +69,16 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
             message=f"the result carries no gradient, and that of {subject.like} is specified apart from its value"
             + _of_a_slope(subject),
         )  # fmt: skip
-    if lost:
+    if lost and not (subject.specification.trains and made.returned_tensor):
         return not_applicable("the result carries no gradient (computed without a graph, or returned as a number)")
     judged: list[Judgement] = []
     for index, out in enumerate(made.outputs):
         if out.is_floating_point():  # beside a result with a graph, one without has lost its own
             judged += _one_output(subject, case, made, found.accepted, index, leaves)
     wrong = next((one for one in judged if one.outcome == "FAIL"), None)
+    if wrong is not None and lost:
+        message = f"the result has no gradient at all (detach, .data or no_grad), and {subject.like} is to train with"
+        return replace(wrong, evidence=replace(wrong.evidence, message=f"{message}; {wrong.evidence.message}"))
     if wrong is not None:
         slip = _slip(subject, case, made, found.accepted[0], leaves)
         if slip is not None:
@@ -101,7 +102,10 @@ def _slip(
     known: list[Dialect] = subject.memory.setdefault("slips", [])
     for one in [*known, *subject.specification.all_dialects()]:
         alike = one.reductions == accepted.reductions and not one.accepted
-        if not alike or not compare(subject, case, made, one, identity_of(subject, case).accuracy).agrees:
+        if not alike:
+            continue
+        compared = compare(subject, case, made, one, identity_of(subject, case).accuracy)
+        if not compared.agrees or not compared.examined:
             continue
         judged = [
             judgement
@@ -240,7 +244,7 @@ def _compare(
     accuracy = identity_of(subject, case).accuracy or made.dtype
     judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy, measured)
     assert subject.specification is not None
-    if judged.outcome == "FAIL" and subject.specification.kinks and _at_a_kink(subject, case, made, dialect, index):
+    if judged.outcome == "FAIL" and subject.specification.kinks and at_a_kink(subject, case, made, dialect, index):
         return inconclusive("the formula has a kink there: any subgradient will do")
     if judged.outcome == "FAIL" and accuracy is torch.float64:
         # Narrowness is reported, not accused: see formula.value.
@@ -249,42 +253,6 @@ def _compare(
             note = "accurate to float32 only at some inputs: a guard such as log(x + 1e-8)?"
             return replace(narrow, evidence=replace(narrow.evidence, unit="float32", notes=(note,)))
     return judged
-
-
-def _at_a_kink(subject: Formula, case: Case, made: Call, dialect: Dialect, index: int) -> bool:
-    """Whether the oracle's gradients on two sides of the point differ by more than a smooth function's could.
-
-    The sides are as far apart as half the digits of float64, and as what rounding in the subject's own dtype does to an
-    argument of its kinks: in float32 a point that far from one may be on its other side.
-    """
-    terms, values, _ = oracle_of(subject, case, made, dialect, output=index, gradient=True)
-    # A smooth gradient moves by about as much as the point, a kink's by its whole size.
-    steps = {math.sqrt(torch.finfo(torch.float64).eps), _BESIDE * torch.finfo(made.dtype).eps}
-    return any(_bent(terms, values, small) for small in steps if small >= math.sqrt(torch.finfo(torch.float64).eps))
-
-
-def _bent(terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Tensor], small: float) -> bool:
-    slopes, scale = [], 0.0
-    for side in (1.0, -1.0):
-        at = 0.5
-        leaves = []
-        for value in values:
-            signs = []
-            for _ in range(value.numel()):
-                at = (at + _GOLDEN) % 1.0
-                signs.append(at - 0.5)
-            moved = side * small * torch.tensor(signs, dtype=torch.float64).reshape(value.shape)
-            leaves.append((value + moved * (1.0 + value.abs())).requires_grad_(True))
-        result = torch.stack(torch.broadcast_tensors(*terms(*leaves)))
-        # Irregular weights: outputs that sum to a constant have a plain sum whose gradient is nothing but rounding.
-        weights = 0.5 + (torch.arange(1.0, result[0].numel() + 1, dtype=torch.float64) * _GOLDEN) % 1.0
-        total = (result.reshape(len(result), -1) * weights).sum()
-        scale = max(scale, float(result.detach().abs().sum()))
-        grads = torch.autograd.grad(total, leaves, allow_unused=True)
-        slopes.append(torch.cat([torch.zeros(1, dtype=torch.float64) if g is None else g.reshape(-1) for g in grads]))
-    difference, size = (slopes[0] - slopes[1]).abs().max(), torch.stack(slopes).abs().max()
-    # A slope that is rounding beside the values has no side.
-    return bool(difference > math.sqrt(small) * max(float(size), small * scale))
 
 
 def _within(

@@ -14,7 +14,7 @@ from genverify.checks.formula_draws import Reading, readings
 from genverify.checks.formula_explanation import explain
 from genverify.checks.formula_leftover import ask_about_leftovers, silent
 from genverify.checks.formula_oracle import SHARED, fitted
-from genverify.checks.formula_result import pick
+from genverify.checks.formula_result import ALL, pick
 from genverify.errors import SubjectRaised, UsageError
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -75,13 +75,15 @@ def _all(subject: Formula) -> list[Identity]:
     explained: tuple[int | str | None, list[Identity]] = (None, found)
     for key in members:
         pick(subject, key)
+        what = "the sum of the results" if key == ALL else f"of the results, {key!r}"
         try:
-            again = _each(subject, f"of the results, {key!r} is judged; say output=… for another")
+            again = _each(subject, f"{what} is judged; say output=… for another")
         except UsageError:  # what was asked concerns this member alone
             continue
         if all(one.accepted for one in again):
             return again
-        if explained[0] is None and any(one.worst is not None and one.worst[1].shape_fits for one in again):
+        fits = any(one.worst is not None and one.worst[1].shape_fits for one in again)
+        if explained[0] is None and key != ALL and fits:
             explained = key, again
     pick(subject, explained[0])
     return explained[1]
@@ -299,7 +301,7 @@ def _nearest(subject: Formula, calls: Calls, dialects: list[Dialect]) -> Dialect
         results = [_compared(subject, case, made, dialect) for case, made in calls]
         fits = sum(one.shape_fits for one in results)
         regular = fits == len(calls) > 0 and bool(explain(subject, calls, dialect, None))
-        rank = (fits, regular, sum(one.agrees for one in results))
+        rank = (fits, regular, sum(one.agrees and one.examined > 0 for one in results))
         if rank > score:
             best, score = dialect, rank
     return best

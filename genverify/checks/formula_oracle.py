@@ -131,7 +131,8 @@ def _given(argument: Argument, bound: Bound | None, case: Case, draws: Mapping[s
         return case[argument.name]
     if bound is not None and bound.default is not ... and not (bound.default is None and argument.default is not ...):
         default = bound.default
-        number = isinstance(default, (int, float)) and not isinstance(default, bool)
+        whole = isinstance(default, int) and bound.form.domain.integral
+        number = isinstance(default, (int, float)) and not isinstance(default, bool) and not whole
         return torch.tensor(default, dtype=torch.float64) if number and argument.role is Role.VALUE else default
     return None if argument.role is Role.DRAW and argument.default is ... else argument.default
 

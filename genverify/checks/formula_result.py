@@ -14,10 +14,11 @@ from genverify.subjects.formula import Formula
 from genverify.subjects.specification import CALL
 from genverify.verdict import Judgement, failed, inconclusive
 
-__all__ = ["Unreadable", "pick", "results", "unread"]
+__all__ = ["ALL", "Unreadable", "pick", "results", "unread"]
 
-# Which of several results is the formula's, once it has been found.
+# Which of several results is the formula's, once it has been found; or that all of them together are.
 _PICKED = "picked"
+ALL = "#sum"
 
 
 class Unreadable(Exception):
@@ -80,25 +81,39 @@ def _read(subject: Formula, result: Any) -> tuple[tuple[torch.Tensor, ...], bool
 
 
 def _members(subject: Formula, result: Any) -> tuple[int | str, ...]:  # noqa: ANN401
-    """The places, or names, of several results where the formula has one and the user did not say which it is."""
+    """The places, or names, of several results where the formula has one and the user did not say which it is.
+
+    Where all of them are tensors of one shape, they may also be meant to be added.
+    """
     assert subject.specification is not None
     if subject.output is not None or subject.specification.outputs:
         return ()
     if isinstance(result, Mapping):
-        return tuple(name for name, one in result.items() if isinstance(name, str) and isinstance(one, torch.Tensor))
-    if not isinstance(result, tuple) or len(result) < 2:
+        parts = [(name, one) for name, one in result.items() if isinstance(name, str)]
+    elif isinstance(result, tuple):
+        parts = list(enumerate(result))
+    else:
         return ()
-    return tuple(place for place, one in enumerate(result) if isinstance(one, torch.Tensor))
+    tensors = [(key, one) for key, one in parts if isinstance(one, torch.Tensor)]
+    if not isinstance(result, Mapping) and len(parts) < 2:
+        return ()
+    alike = len({one.shape for _, one in tensors}) == 1 and len(tensors) == len(result) > 1
+    return (*(key for key, _ in tensors), *((ALL,) if alike else ()))
 
 
 def pick(subject: Formula, key: int | str | None) -> None:
-    """From now on the result is the member of that place or name; of None, the whole again."""
+    """From now on the result is the member of that place or name, or the sum of all; of None, the whole again."""
     subject.memory.pop(_PICKED, None)
     if key is not None:
         subject.memory[_PICKED] = key
 
 
 def _member(result: Any, key: Any) -> Any:  # noqa: ANN401
+    if key == ALL:
+        parts = list(result.values() if isinstance(result, Mapping) else result)
+        if not all(isinstance(one, torch.Tensor) for one in parts) or len({one.shape for one in parts}) != 1:
+            raise Unreadable(f"returned {_words(result)}, which cannot be added")
+        return torch.stack(parts).sum(0)
     try:
         return result[key] if not isinstance(key, str) or isinstance(result, Mapping) else getattr(result, key)
     except (TypeError, KeyError, IndexError, AttributeError):

@@ -194,7 +194,7 @@ DENOISING_LOSS = formula(
         ),
         sizes={"event": (3, 2, 1)},
         operations=128,
-        derivation="autoencoder.denoising_loss.against_the_data",
+        trains=True, derivation="autoencoder.denoising_loss.against_the_data",
     )
 )  # fmt: skip
 
@@ -231,6 +231,7 @@ DENOISING_LOSS_OF_CORRUPTED = formula(
         dialects=(*_OVER, _TARGET),
         sizes={"event": (3, 2, 1)},
         operations=128,
+        trains=True,
         derivation="autoencoder.denoising_loss.against_the_data",
     )
 )
@@ -337,6 +338,7 @@ CONTRACTIVE_PENALTY = formula(
         ),
         sizes=_SIZES,
         operations=128,
+        trains=True,
         derivation="autoencoder.contractive_penalty.sigmoid",
     )
 )

@@ -72,7 +72,7 @@ MINIBATCH_STANDARD_DEVIATION = formula(
         statement="x with one more channel: the deviation over a group of samples, averaged over channels and places",
         source="Karras et al. 2018, section 3",
         arguments=(
-            any_real("x", "batch channel height width", *_X),
+            any_real("x", "batch channel height width", *_X, "out", "output"),
             option("group_size", choice(4, 2), None, *_SIZE_NAMES),
         ),
         oracle=_deviation, output="batch wide height width",

@@ -57,7 +57,7 @@ def _simple(noise: Tensor, predicted: Tensor, *, factor: float = 1.0) -> Terms:
 
 LOSS_SIMPLE = formula(
     Specification(
-        name="diffusion.loss_simple",
+        name="diffusion.loss_simple", trains=True,
         statement="mean (ε − ε_θ)²",
         source="Ho, Jain & Abbeel 2020, eq. 14",
         arguments=(_NOISE, _PREDICTED),

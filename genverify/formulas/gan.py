@@ -70,7 +70,7 @@ def _by_logits(terms: Callable[..., Terms], *names: str) -> Callable[..., Terms]
 
 
 def _loss(name: str, statement: str, source: str, arguments: tuple[Argument, ...], oracle: Any, **rest: Any) -> None:  # noqa: ANN401
-    settings = {"output": "batch event", "layouts": LAYOUTS, "gradient_at_extremes": True, **rest}
+    settings = {"output": "batch event", "layouts": LAYOUTS, "gradient_at_extremes": True, "trains": True, **rest}
     _MADE[name] = formula(
         Specification(name=f"gan.{name}", statement=statement, source=source, arguments=arguments, oracle=oracle,
                       **settings)
@@ -156,6 +156,17 @@ _TARGETS = Axis(
         Option(name="real labels 0.9", keywords={"high": 0.9}, note="one-sided smoothing, as a constant"),
     ),
 )  # fmt: skip
+_AIMS = Axis(
+    name="labels",
+    options=(
+        Option(name=""),
+        Option(
+            name="aims at 0, for labels −1 and 1", keywords={"aim": 0.0},
+            note="Mao et al. 2017, eq. 8: a = −1, b = 1, c = 0; beside a discriminator with the labels 0 and 1 it is "
+            "the label of generated samples",
+        ),
+    ),
+)  # fmt: skip
 _WITHOUT_HALF = Axis(
     name="factor",
     options=(
@@ -182,21 +193,21 @@ _loss(
 )  # fmt: skip
 _loss(
     "generator_loss_least_squares", "½ E (f − 1)²", "Mao et al. 2017, eq. 9", (generated(alone=True, reach=3.0),),
-    lambda fake, factor=1.0, low=0.0, high=1.0, aim=1.0: _scaled(oracle.least_squares.terms(fake, aim), factor),
+    lambda fake, factor=1.0, aim=1.0: _scaled(oracle.least_squares.terms(fake, aim), factor),
     dialects=(
-        *OVER, Axis(name="labels", options=_TARGETS.options[:2]), _WITHOUT_HALF,
+        *OVER, _AIMS, _WITHOUT_HALF,
     ), derivation="gan.least_squares.optimum",
 )  # fmt: skip
 
 
 def _relativistic(
-    real: torch.Tensor, fake: torch.Tensor, *, factor: float = 1.0, average: bool = False, exchanged: bool = False,
+    real: torch.Tensor, fake: torch.Tensor, *, factor: float = 1.0, average: str = "", exchanged: bool = False,
     generator: bool = False,
 ) -> Terms:  # fmt: skip
     first, second = (fake, real) if exchanged != generator else (real, fake)
     if not average:
         return _scaled(oracle.relativistic.terms(first, second), factor)
-    against = second.mean() if second.dim() else second, first.mean() if first.dim() else first
+    against = [one.mean(0) if average == "place" and one.dim() else one.mean() for one in (second, first)]
     terms = (*oracle.relativistic.terms(first, against[0]), *oracle.relativistic.terms(against[1], second))
     return _scaled(terms, factor)
 
@@ -206,8 +217,12 @@ _AVERAGE = Axis(
     options=(
         Option(name=""),
         Option(
-            name="the average one", keywords={"average": True},
+            name="the average one", keywords={"average": "all"},
             note="Jolicoeur-Martineau 2019, eq. 6: each against the mean of the others",
+        ),
+        Option(
+            name="the average one, per place", keywords={"average": "place"},
+            note="Wang et al. 2018 (ESRGAN): each place of a map of scores against the mean over the batch there",
         ),
     ),
 )  # fmt: skip
@@ -216,7 +231,7 @@ for _name, _statement, _source, _by in (
     ("relativistic_generator_loss", "−E log σ(f − r)", "Jolicoeur-Martineau 2019, eq. 5", True),
 ):
     _loss(
-        _name, _statement, _source, (of_the_data(), generated()),
+        _name, _statement, _source, (of_the_data(differentiable=not _by, more=("y_pred",)), generated()),
         lambda _by=_by, **given: _relativistic(generator=_by, **given),
         dialects=(*OVER, FACTOR, _AVERAGE, _EXCHANGED), derivation="gan.relativistic.shift",
         layouts=(*LAYOUTS[:2], LAYOUTS[3]),
@@ -307,14 +322,14 @@ _MADE["feature_matching"] = formula(
             Axis(name="distance", options=(
                 Option(name=""),
                 Option(name="absolute", keywords={"absolute": True}, note="the L1 distance of the means"),
-            )),
-            Axis(name="means", options=(
-                Option(name=""),
-                Option(name="sample by sample", keywords={"apart": True},
+                Option(name="absolute, sample by sample", keywords={"absolute": True, "apart": True},
                        note="Wang et al. 2018, eq. 4, where each generated sample has a real one of its own"),
+                Option(name="sample by sample", keywords={"apart": True}, accepted=False,
+                       note="the means over the batch are missing: each generated sample is drawn to the real one "
+                       "that happens to stand beside it, and all of them to the mean of the data"),
             )),
         ),
-        layouts=(Layout(name="batched"),), kinks=True,
+        layouts=(Layout(name="batched"),), kinks=True, trains=True,
         derivation="gan.feature_matching.zero",
     )
 )  # fmt: skip

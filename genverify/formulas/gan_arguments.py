@@ -20,6 +20,7 @@ _PATTERNS = (
     "logit_{}", "y_{}", "{}_prediction", "{}_predictions", "D_on_{}", "d_{}_pred", "d_{}_output", "d_{}_out", "{}_d",
     "{}_critic", "critic_{}_output", "discriminator_{}", "discriminator_{}_output", "{}_disc", "d_loss_{}", "{}_prob",
     "{}_probs", "prob_{}", "p_{}", "{}_dis", "netD_{}", "dout_{}", "{}_values", "{}_discriminator_output",
+    "y_pred_{}",
 )  # fmt: skip
 _ALONE = (
     "logits", "logit", "output", "outputs", "pred", "preds", "prediction", "score", "scores", "validity", "x", "d_g_z",
@@ -56,9 +57,13 @@ def _domain(chances: bool, reach: float) -> Domain:
     return replace(unit_interval(), low=-3.0, high=3.0) if chances else real(low=-reach, high=reach, extreme=1e4)
 
 
-def of_the_data(name: str = "real", *, chances: bool = False, reach: float = 4.0) -> Argument:
-    """The discriminator's results on samples of the data."""
-    return plain(name, "batch event", _domain(chances, reach), (*_names("real", "true", "data"), "d_x", "dx", "D_x"))
+def of_the_data(
+    name: str = "real", *, chances: bool = False, reach: float = 4.0, differentiable: bool = True,
+    more: Iterable[str] = (),
+) -> Argument:  # fmt: skip
+    """The discriminator's results on samples of the data; a generator has no share in them, and may detach them."""
+    names = (*_names("real", "true", "data"), "d_x", "dx", "D_x", *more)
+    return plain(name, "batch event", _domain(chances, reach), names, differentiable=differentiable)
 
 
 def generated(

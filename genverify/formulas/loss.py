@@ -64,7 +64,7 @@ MSE = formula(
         ),
         layouts=_LAYOUTS,
         gradient_at_extremes=True,
-        derivation="loss.mse.gaussian_nll",
+        trains=True, derivation="loss.mse.gaussian_nll",
         exact=exact_scalar(oracle.mse),
     )
 )  # fmt: skip
@@ -98,7 +98,7 @@ def _huber(name: str, statement: str, source: str, first: Option, second: Option
             oracle=_huber_terms, output="batch event",
             dialects=(*_OVER, Axis(name="scale", options=(first, second))), layouts=_LAYOUTS,
             gradient_at_extremes=True,
-            derivation="loss.huber.one_derivative", exact=_exact_huber,
+            trains=True, derivation="loss.huber.one_derivative", exact=_exact_huber,
         )
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ HINGE = formula(
         layouts=_LAYOUTS,
         kinks=True,
         gradient_at_extremes=True,
-        derivation="loss.hinge.bounds_errors",
+        trains=True, derivation="loss.hinge.bounds_errors",
         exact=exact_scalar(oracle.hinge),
     )
 )  # fmt: skip
@@ -159,6 +159,7 @@ BCE = formula(
         dialects=_OVER,
         layouts=_LAYOUTS,
         gradient_at_extremes=True,
+        trains=True,
         derivation="loss.bce.two_classes",
         exact=exact_scalar(oracle.bce),
     )
@@ -188,7 +189,7 @@ BCE_WITH_LOGITS = formula(
         dialects=_OVER,
         layouts=_LAYOUTS,
         gradient_at_extremes=True,
-        derivation="loss.bce.two_classes",
+        trains=True, derivation="loss.bce.two_classes",
         exact=exact_scalar(oracle.bce_with_logits),
     )
 )  # fmt: skip
@@ -223,7 +224,7 @@ FOCAL = formula(
         dialects=_OVER,
         layouts=_LAYOUTS,
         operations=48,
-        derivation="loss.focal.reduces",
+        trains=True, derivation="loss.focal.reduces",
         exact=_exact_focal,
     )
 )  # fmt: skip

@@ -69,6 +69,7 @@ CROSS_ENTROPY = formula(
         sizes=_SIZES,
         gradient_at_extremes=True,
         layouts=_INDICES,
+        trains=True,
         derivation="loss.cross_entropy.gradient",
         exact=exact_cross_entropy(lambda rows, target: -rows[target]),
     )
@@ -90,6 +91,7 @@ CROSS_ENTROPY_SOFT_TARGETS = formula(
         dialects=_OVER,
         sizes=_SIZES,
         gradient_at_extremes=True,
+        trains=True,
         derivation="loss.cross_entropy.at_least_entropy",
         exact=exact_cross_entropy(_dot),
     )
@@ -132,7 +134,7 @@ CROSS_ENTROPY_WEIGHTED = formula(
         sizes=_SIZES,
         gradient_at_extremes=True,
         layouts=_INDICES,
-        derivation="loss.cross_entropy_weighted.replicated",
+        trains=True, derivation="loss.cross_entropy_weighted.replicated",
         exact=exact_cross_entropy(_exact_weighted),
     )
 )  # fmt: skip
@@ -169,6 +171,7 @@ CROSS_ENTROPY_LABEL_SMOOTHING = formula(
         dialects=(*_OVER, _SPREAD),
         sizes=_SIZES,
         gradient_at_extremes=True,
+        trains=True,
         derivation="loss.label_smoothing.mixture",
         layouts=_INDICES,
         exact=exact_cross_entropy(_exact_smoothed),
@@ -230,7 +233,7 @@ FOCAL_CATEGORICAL = formula(
         sizes=_SIZES,
         operations=48,
         layouts=_INDICES,
-        derivation="loss.focal.reduces",
+        trains=True, derivation="loss.focal.reduces",
         exact=exact_cross_entropy(_exact_focal),
     )
 )  # fmt: skip

@@ -58,7 +58,7 @@ def _regulariser(
         Specification(
             name=f"orthogonality.{name}", statement=statement, source=source, arguments=(_WEIGHT, _STRENGTH),
             oracle=computed, output="", dialects=_power(*slips), layouts=_ONE, sizes=_SIZES, operations=96, kinks=True,
-            derivation=derivation,
+            trains=True, derivation=derivation,
         )
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ COSINE_L1 = formula(
                        note="inner products: rows are driven to zero"),
             )),
         ),
-        derivation="orthogonality.cosines",
+        trains=True, derivation="orthogonality.cosines",
     )
 )  # fmt: skip
 

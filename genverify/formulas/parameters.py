@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from genverify.subjects.calling import entry_of
 from genverify.subjects.formula import Place
 
 __all__ = ["Parameter", "Taken", "taken_by"]
@@ -55,10 +56,9 @@ def taken_by(f: object, fixed: Mapping[str, Any]) -> Taken | None:
     stages: list[tuple[Any, Place]] = [(f, Place.CALL)]
     held: tuple[str, ...] = ()
     if inspect.isclass(f):
-        call = f.forward if issubclass(f, nn.Module) else getattr(f, "__call__", None)  # noqa: B004
-        stages = [(f, Place.CONSTRUCTOR), (call, Place.CALL)]
+        stages = [(f, Place.CONSTRUCTOR), (entry_of(f), Place.CALL)]
     elif isinstance(f, nn.Module):
-        stages = [(f.forward, Place.CALL)]
+        stages = [(entry_of(f), Place.CALL)]
         held = tuple(name for name, _ in (*f.named_parameters(), *f.named_buffers()))
     found: list[Parameter] = []
     order: list[str] = []

@@ -85,7 +85,7 @@ def _penalty(name: str, statement: str, source: str, sides: tuple[Option, ...], 
             output="batch",
             dialects=(*OVER, TIMES_TEN, _SHARES, Axis(name="penalty", options=(Option(name=""), *sides, *_SLIPS))),
             layouts=layouts("real", "fake"), sizes=SIZES, operations=128, kinks=one_sided,
-            derivation="penalty.linear_critic",
+            trains=True, derivation="penalty.linear_critic",
         )
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ def _on_samples(name: str, samples: Argument, statement: str, source: str) -> Sp
                 )),
             ),
             layouts=layouts(samples.name), sizes=SIZES, operations=128,
-            derivation="penalty.linear_critic",
+            trains=True, derivation="penalty.linear_critic",
         )
     )  # fmt: skip
 

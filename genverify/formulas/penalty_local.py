@@ -191,6 +191,7 @@ DRAGAN = formula(
             ("delta", "share"), ("delta",),
         ),
         layouts=layouts("real", "fake", "delta", "noise", "beta", "shares"), sizes=SIZES, operations=160,
-        constraint=lambda sizes: sizes["batch"] * sizes.get("event", 4) > 1, derivation="penalty.linear_critic",
+        constraint=lambda sizes: sizes["batch"] * sizes.get("event", 4) > 1, trains=True,
+        derivation="penalty.linear_critic",
     )
 )  # fmt: skip

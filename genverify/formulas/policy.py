@@ -46,7 +46,7 @@ GRADIENT_LOSS = formula(
         oracle=lambda log_probs, returns, sign=-1.0: sign * log_probs * returns,
         output="batch time",
         dialects=(reduction("time", ("sum", "mean", "none")), reduction("batch", ("sum", "mean", "none")), _SIGN),
-        derivation="score_function.log_derivative",
+        trains=True, derivation="score_function.log_derivative",
     )
 )  # fmt: skip
 
@@ -71,7 +71,7 @@ ACTOR_LOSS = formula(
         surrogate=lambda **given: oracle.actor_loss(**given, fixed=True),
         output="batch",
         dialects=(reduction("batch", ("mean", "sum", "none")), _SIGN),
-        derivation="policy.actor_loss.gradient",
+        trains=True, derivation="policy.actor_loss.gradient",
     )
 )  # fmt: skip
 
@@ -151,7 +151,7 @@ PPO_CLIP = formula(
         layouts=(BATCHED, Layout(name="one number a sample", drop=("time",)), Layout(
             name="one number at a time", drop=("batch", "time"))),
         kinks=True,
-        derivation="policy.ppo_clip.cases",
+        trains=True, derivation="policy.ppo_clip.cases",
     )
 )  # fmt: skip
 

@@ -101,7 +101,18 @@ def with_anatomy(
     f: object,
     mode: str,
 ) -> Taken:
-    """What the formula's own reading of a module's layers says of them."""
+    """What the formula's own reading of a module's layers says of them.
+
+    Raises:
+        UsageError: A class is given where every instance has a state of its own.
+    """
+    own = next((one.name for one in specification.arguments if one.of_instance), None)
+    if own is not None and inspect.isclass(f):
+        raise UsageError(
+            given=f"the class {f.__name__} for {specification.name}",
+            expected=f"an instance: each has a {own} of its own, which nobody could know",
+            do=f"construct it: Formula({f.__name__}(…), like={specification.name!r})",
+        )  # fmt: skip
     if specification.anatomy is None or instance is None:
         return taken
     training = mode == "train" if mode else instance.training

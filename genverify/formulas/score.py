@@ -65,7 +65,8 @@ def _denoising(
 
 DENOISING = formula(
     Specification(
-        name="score.denoising_matching", statement="½ E ‖s(x̃, σ) + (x̃ − x)/σ²‖², x̃ = x + σ ε, ε standard normal",
+        name="score.denoising_matching", trains=True,
+        statement="½ E ‖s(x̃, σ) + (x̃ − x)/σ²‖², x̃ = x + σ ε, ε standard normal",
         source="Vincent 2011, eq. 11; Song & Ermon 2019, eqs. 5 and 6",
         arguments=(SCORE_FUNCTION, _DATA, _SIGMA, standard_normal("noise")),
         oracle=_denoising, output="batch event",
@@ -131,7 +132,7 @@ _SLICED = {
 _ROWS = {name: "batch channel height width" for name in ("x", "direction")}
 SLICED = formula(
     Specification(
-        name="score.sliced_matching", statement="E vᵀ ∇s(x) v + ½ (vᵀ s(x))², v standard normal or signs",
+        name="score.sliced_matching", trains=True, statement="E vᵀ ∇s(x) v + ½ (vᵀ s(x))², v standard normal or signs",
         arguments=(
             SCORE_FUNCTION, _DATA, _direction(),
             levels("sigma", 0.2, 2.0, *_LEVEL, "labels", default=None, differentiable=False),

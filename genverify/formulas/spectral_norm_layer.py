@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genverify.errors import UsageError
 from genverify.formulas.catalogue import formula
 from genverify.formulas.naming import VALUE
 from genverify.formulas.references import declares_reference
@@ -51,7 +54,27 @@ def _anatomy(module: nn.Module, training: bool) -> Mapping[str, Any]:
             found.setdefault("steps", steps)
         if isinstance(owner, nn.Conv2d):
             found["settings"] = (owner.stride, owner.padding, owner.dilation, owner.groups, owner.padding_mode)
+    if "weight" in found:
+        _examine(found, tuple(module.get_parameter(found["weight"]).shape))
     return found
+
+
+def _examine(found: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    """Refuses vectors that belong to no matrix of this weight.
+
+    Raises:
+        UsageError: Their sizes are neither its rows and columns, nor those of the matrix with inputs first.
+    """
+    entries = math.prod(shape)
+    for name, sizes in (("u", shape[:2]), ("v", (entries // max(1, shape[0]), entries // max(1, shape[1])))):
+        vector = found.get(f"{name}_at_start")
+        if vector is not None and vector.numel() not in sizes:
+            raise UsageError(
+                given=f"a module with a vector {name} of {vector.numel()} numbers beside a weight of shape {shape}",
+                expected=f"{sizes[0]} for the matrix [out, in·…], or {sizes[1]} for [in, out·…]",
+                do=f"look at the axis along which the weight is flattened, or rename what is no {name} of a power "
+                "iteration",
+            )  # fmt: skip
 
 
 def _owners(module: nn.Module) -> Iterator[Any]:
@@ -73,7 +96,13 @@ _ORDER = Axis(
 
 
 def _unit(name: str) -> Argument:
-    return any_real(name, "vector", default=None, differentiable=False)
+    return replace(any_real(name, "vector", default=None, differentiable=False), of_instance=True)
+
+
+def _turned(accepted: bool, note: str) -> Axis:
+    """Whether the matrix has the inputs for its rows, so that u is as long as these."""
+    turned = Option(name="inputs first", keywords={"turned": True}, accepted=accepted, note=note)
+    return Axis(name="matrix", options=(Option(name=""), turned))
 
 
 # A class makes vectors of its own in every instance, which nobody could know: an instance has to be declared.
@@ -87,12 +116,14 @@ _BIAS = ("b", "bias_", "module.bias")
 
 def _calls(
     apply: Callable[[Tensor, Tensor], Tensor], x: Tensor, mode: tuple[str, ...] | None, weight: Tensor,
-    u: Tensor | None, v: Tensor | None, steps: int, assumed: float = 1e-12, **how: bool,
+    u: Tensor | None, v: Tensor | None, steps: int, assumed: float = 1e-12, turned: bool = False, **how: bool,
 ) -> Tensor:  # fmt: skip
     """Each call with the weight as it is normalised then; of a start that is not known, nothing is said."""
-    if u is None and v is None:
+    matrix = (weight.transpose(0, 1) if turned else weight).flatten(1)
+    fits = all(one is None or len(one) == size for one, size in zip((u, v), matrix.shape, strict=True))
+    if (u is None and v is None) or not fits:
         return torch.stack([apply(one, weight * torch.nan) for one in x])
-    scales = oracle.scales(weight.flatten(1), mode, len(x), u, v, int(steps), eps=assumed, **how)
+    scales = oracle.scales(matrix, mode, len(x), u, v, int(steps), eps=assumed, **how)
     return torch.stack([apply(one, weight / scale) for one, scale in zip(x, scales, strict=True)])
 
 
@@ -108,7 +139,7 @@ def _dense(
 
 _MODULE: dict[str, Any] = {
     "source": "Miyato et al. 2018, algorithm 1",
-    "layouts": (Layout(name="batched"),), "anatomy": _anatomy, "operations": 160, "dialects": (EPSILON, _ORDER),
+    "layouts": (Layout(name="batched"),), "anatomy": _anatomy, "operations": 160,
     "derivation": "spectral_norm.gradient",
 }  # fmt: skip
 DENSE = formula(
@@ -124,6 +155,7 @@ DENSE = formula(
         ),
         oracle=_dense, output="call batch out",
         sizes={"call": (3, 2), "batch": (2, 1), "in": (3, 2, 4), "out": (2, 4, 3)},
+        dialects=(EPSILON, _ORDER, _turned(True, "Wᵀ has the norm of W, and u is then as long as the inputs")),
         **_MODULE,
     )
 )  # fmt: skip
@@ -168,6 +200,10 @@ CONVOLUTION = formula(
             "height": max(4, sizes.get("kh", 1)), "width": max(4, sizes.get("kw", 1)),
         },
         sizes={"call": (3, 2), "batch": (2, 1), "in": (2, 1), "out": (2, 3), "kh": (3, 2), "kw": (3, 2)},
+        dialects=(
+            EPSILON, _ORDER,
+            _turned(False, "σ of the matrix [in, out·kh·kw], as for a transposed convolution: another number"),
+        ),
         measured=True, **_MODULE,
     )
 )  # fmt: skip

@@ -90,7 +90,7 @@ BETA_LOSS = formula(
         sizes=take.SIZES,
         operations=48,
         kinks=True,
-        derivation="vae.beta_loss.bound",
+        trains=True, derivation="vae.beta_loss.bound",
     )
 )  # fmt: skip
 
@@ -126,7 +126,7 @@ CONDITIONAL_LOSS = formula(
         layouts=take.image_layouts("x", "logit", "reconstruction"),
         sizes=take.SIZES,
         operations=64,
-        derivation="vae.conditional_loss.identity",
+        trains=True, derivation="vae.conditional_loss.identity",
     )
 )  # fmt: skip
 

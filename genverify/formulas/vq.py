@@ -170,7 +170,7 @@ LOSS = formula(
         layouts=_OF_A_LOSS,
         sizes=SIZES,
         kinks=True,
-        derivation="vq.loss.which_term_moves_what",
+        trains=True, derivation="vq.loss.which_term_moves_what",
     )
 )  # fmt: skip
 
@@ -203,7 +203,8 @@ def _one_term(name: str, statement: str, stops: str, *constants: float) -> Speci
                        note="both vector and code are moved"),
             )),
         ),
-        layouts=_OF_A_LOSS, sizes=SIZES, kinks=True, derivation="vq.loss.which_term_moves_what",
+        layouts=_OF_A_LOSS, sizes=SIZES, kinks=True, trains=True,
+        derivation="vq.loss.which_term_moves_what",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genverify.formulas.catalogue import formula
-from genverify.formulas.gan_arguments import LAYOUTS, OVER, SIGN, generated, of_the_data
+from genverify.formulas.gan_arguments import FACTOR, LAYOUTS, OVER, SIGN, generated, of_the_data
 from genverify.formulas.references import declares_reference
 from genverify.reference.adversarial import losses as reference
 from genverify.subjects.formula import Formula
@@ -14,8 +14,8 @@ from genverify.subjects.specification import Axis, Option, Specification
 __all__ = ["CRITIC_LOSS", "DUAL_VALUE", "GENERATOR_LOSS"]
 
 _SOURCE = "Arjovsky et al. 2017, algorithm 1"
-_FACTOR = Axis(
-    name="factor",
+_SUM = Axis(
+    name="means",
     options=(
         Option(name=""),
         Option(
@@ -27,9 +27,9 @@ _FACTOR = Axis(
 
 
 def _difference(
-    real: torch.Tensor, fake: torch.Tensor, *, sign: float = 1.0, both: float = -1.0
+    real: torch.Tensor, fake: torch.Tensor, *, factor: float = 1.0, sign: float = 1.0, both: float = -1.0
 ) -> tuple[torch.Tensor, ...]:
-    return sign * both * real, sign * fake
+    return factor * sign * both * real, factor * sign * fake
 
 
 CRITIC_LOSS = formula(
@@ -38,7 +38,7 @@ CRITIC_LOSS = formula(
         statement="E C(G(z)) − E C(x)",
         source=_SOURCE,
         arguments=(of_the_data(), generated()),
-        oracle=_difference, output="batch event", dialects=(*OVER, SIGN, _FACTOR), layouts=LAYOUTS,
+        oracle=_difference, output="batch event", dialects=(*OVER, FACTOR, SIGN, _SUM), layouts=LAYOUTS, trains=True,
         derivation="wgan.critic.shift",
     )
 )  # fmt: skip
@@ -50,7 +50,7 @@ DUAL_VALUE = formula(
         source="Villani 2009, particular case 5.16 (Kantorovich & Rubinstein)",
         arguments=(of_the_data(), generated()),
         oracle=lambda real, fake, sign=1.0, both=-1.0: _difference(real, fake, sign=-sign, both=both),
-        output="batch event", dialects=(*OVER, SIGN, _FACTOR), layouts=LAYOUTS,
+        output="batch event", dialects=(*OVER, SIGN, _SUM), layouts=LAYOUTS,
         derivation="wgan.critic.shift",
     )
 )  # fmt: skip
@@ -62,7 +62,7 @@ GENERATOR_LOSS = formula(
         source=_SOURCE,
         arguments=(generated(alone=True),),
         oracle=lambda fake, sign=1.0: (-sign * fake,),
-        output="batch event", dialects=(*OVER, SIGN), layouts=LAYOUTS,
+        output="batch event", dialects=(*OVER, SIGN), layouts=LAYOUTS, trains=True,
         derivation="wgan.critic.shift",
     )
 )  # fmt: skip

@@ -92,6 +92,7 @@ class Argument:
             Gumbel number comes from a uniform or from an exponential one.
         in_grad: The value is a gradient: the subject is given a parameter (or a list of them) that has it in `.grad`,
             and what it leaves there is the result.
+        of_instance: Every instance of a class draws its own: then an instance has to be declared, and not its class.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Argument:
     law: str = ""
     laws: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
     in_grad: bool = False
+    of_instance: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,8 @@ class Layout:
             sizes: values at one state more than there are rewards, say. The oracle sees them so.
         needs: Arguments that the call must be given for this layout to be tried.
         last_resort: Whether it is tried only where the subject raises in every earlier one: a layout that is large.
+        first_with_number: Whether it is tried before all others where the subject's own default of a shared argument is
+            a plain number: a noise level ``sigma=0.5`` is one for the whole batch.
     """
 
     name: str
@@ -130,6 +134,7 @@ class Layout:
     instead: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     last_resort: bool = False
+    first_with_number: bool = False
 
     def axes(self, argument: Argument) -> tuple[str, ...]:
         """The axes of an argument in this layout."""
@@ -174,6 +179,8 @@ class Specification:
         operations: Roundings on the longest path from an input to an element of the terms.
         surrogate: Like `oracle`, for the gradient, where gradient and value are specified apart (straight-through, …).
         gradient: Whether gradients are claimed at all.
+        trains: Whether it is there to be differentiated, as a loss or a penalty is: a result without any gradient is
+            then as wrong as one with a wrong gradient, and not a value that somebody looks at.
         gradient_at_extremes: Whether they are claimed to be finite up to the extremes of the domain.
         sizes: The sizes that a named axis takes in cases; batch is 1 and more.
         constraint: Axis sizes → whether they are legal together.
@@ -218,6 +225,7 @@ class Specification:
     operations: int = 32
     surrogate: Callable[..., Any] | None = None
     gradient: bool = True
+    trains: bool = False
     gradient_at_extremes: bool = False
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     constraint: Callable[[Mapping[str, int]], bool] | None = None

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import genverify as gv
-from genverify.checks.formula_gradient import _bent
+from genverify.checks.formula_kink import bent
 from genverify.formulas.catalogue import reduction
 from genverify.subjects.domains import (
     function_of_index,
@@ -182,11 +182,11 @@ def test_outputs_that_sum_to_one_have_no_kink_where_only_their_sum_is_flat():
 def test_a_kink_is_told_from_the_rounding_of_a_constant_sum():
     beside, at = 2.0**-26, torch.tensor([[0.3, -1.2, 0.7], [2.0, 0.1, -0.4]], dtype=torch.float64)
     for smooth in (lambda x: (x.softmax(-1),), lambda x: (x[..., :1].softmax(-1),), lambda x: (x.sin(), x**2)):
-        assert not _bent(smooth, [at], beside)
-        assert not _bent(smooth, [torch.zeros(3, dtype=torch.float64)], beside)
+        assert not bent(smooth, [at], beside)
+        assert not bent(smooth, [torch.zeros(3, dtype=torch.float64)], beside)
     for kinked in (lambda x: (x.abs().softmax(-1),), lambda x: (x.relu(),), lambda x: (x, x.abs())):
-        assert _bent(kinked, [torch.zeros(3, dtype=torch.float64)], beside)
-        assert not _bent(kinked, [at], beside)
+        assert bent(kinked, [torch.zeros(3, dtype=torch.float64)], beside)
+        assert not bent(kinked, [at], beside)
 
 
 def test_several_outputs_by_order_and_by_name():
