@@ -272,8 +272,5 @@ TWINS = [
     Twin(name="stick breaking", make=lambda: Bijection(transforms.StickBreakingTransform(), event_shape=3)),
     Twin(name="normal distribution", make=lambda: Density(Normal(0.5, 2.0))),
     Twin(name="narrow and far", make=lambda: Density(Normal(100.0, 0.25), around=(100.0, 0.25))),
-    Twin(
-        name="density in three dimensions", make=lambda: Density(normal, event_shape=3),
-        inconclusive_at_quick="the grid has 12 points along each of the three axes, too few for its error to settle",
-    ),
+    Twin(name="density in three dimensions", make=lambda: Density(normal, event_shape=3)),
 ]  # fmt: skip

@@ -24,10 +24,7 @@ class Twin:
     Attributes:
         name: Its name.
         make: Declares it as a stranger would.
-        inconclusive_at_quick: Why a check cannot settle it with the evaluations of the quick budget; at the standard
-            budget every check must.
     """
 
     name: str
     make: Callable[[], Subject]
-    inconclusive_at_quick: str = ""
