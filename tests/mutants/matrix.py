@@ -1,4 +1,7 @@
-"""The matrix of mutants × checks: ``python -m tests.mutants.matrix``; it fails on a survivor and on an accused twin."""
+"""The matrix of mutants × checks: ``python -m tests.mutants.matrix``; it fails on a survivor and on an accused twin.
+
+Of some families alone with their names: ``python -m tests.mutants.matrix gan penalty``.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,14 @@ def run(family: str, which: str, index: int) -> tuple[dict[str, str], float]:
     return outcomes | {verdict.check: str(verdict.outcome) for verdict in own}, seconds
 
 
-def main() -> int:
+def main(chosen: list[str]) -> int:
+    unknown = [name for name in chosen if name not in families()]
+    if unknown:
+        print(f"no such family: {', '.join(unknown)}; choose among {', '.join(families())}")
+        return 2
     bad, times, killed, spared = [], [], 0, 0
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for family in families():
+        for family in chosen or families():
             module = importlib.import_module(f"tests.mutants.{family}")
             kills = list(pool.map(run, *_columns(family, "MUTANTS", len(module.MUTANTS))))
             spares = list(pool.map(run, *_columns(family, "TWINS", len(module.TWINS))))
@@ -74,4 +81,4 @@ def _row(name: str, outcomes: dict[str, str], checks: list[str], seconds: float)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
