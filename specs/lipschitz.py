@@ -2,7 +2,8 @@
 
 A critic of slope one bounds a Wasserstein distance from below, a residual branch of slope below one can be inverted.
 Both rest on constants that are easily claimed too small: of a convolution by the norm of its kernel, of a clipped
-network by habit, of a wide orthogonal matrix by its name.
+network by habit, of a wide orthogonal matrix by its name. What torch's, our and other libraries' layers reach, from
+below and from above, stands in [lipschitz_table.md](lipschitz_table.md).
 
 Sources: Rockafellar & Wets 1998, "Variational analysis"; Szegedy et al. 2014, "Intriguing properties of neural
 networks"; Miyato et al. 2018, "Spectral normalization for generative adversarial networks"; Sedghi, Gupta & Long 2019,
