@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 
 from genverify.subjects.formula import Formula
-from tests.mutants.mutant import Mutant, Twin
+from tests.mutants.mutant import Mutant, Twin, declaring
 
 MUTANTS: list[Mutant] = []
 TWINS: list[Twin] = []
 EULER, HEUN, ANCESTRAL = "edm.euler_step", "edm.heun_step", "edm.ancestral_step"
 
 
-def mutant(like: str, killed_by: str = "dialect", **rest: Any) -> Callable[[Any], Any]:
-    """Declares the decorated function, as a stranger would, as a wrong step."""
-
-    def declare(f: Callable[..., Any]) -> Callable[..., Any]:
-        make = lambda: Formula(f, like=like, **rest)  # noqa: E731
-        MUTANTS.append(Mutant(name=f"{like}: {f.__name__}", make=make, killed_by=f"formula.{killed_by}"))
-        return f
-
-    return declare
-
-
-def twin(like: str, **rest: Any) -> Callable[[Any], Any]:
-    """Declares the decorated function as a right one."""
-
-    def declare(f: Any) -> Any:
-        TWINS.append(Twin(name=f"{like}: {f.__name__}", make=lambda: Formula(f, like=like, **rest)))
-        return f
-
-    return declare
+mutant, twin = declaring(MUTANTS, TWINS)
 
 
 def append_dims(x, dims):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import autograd, nn
 
 from genverify.subjects.formula import Formula
-from tests.mutants.mutant import Mutant, Twin
+from tests.mutants.mutant import Mutant, Twin, declaring
 
 MUTANTS: list[Mutant] = []
 TWINS: list[Twin] = []
@@ -17,25 +14,7 @@ DENOISING, SLICED = "score.denoising_matching", "score.sliced_matching"
 TWEEDIE, LANGEVIN = "score.tweedie", "score.langevin_step"
 
 
-def mutant(like: str, killed_by: str = "dialect", **rest: Any) -> Callable[[Any], Any]:
-    """Declares the decorated function, as a stranger would, as a wrong one."""
-
-    def declare(f: Callable[..., Any]) -> Callable[..., Any]:
-        make = lambda: Formula(f, like=like, **rest)  # noqa: E731
-        MUTANTS.append(Mutant(name=f"{like}: {f.__name__}", make=make, killed_by=f"formula.{killed_by}"))
-        return f
-
-    return declare
-
-
-def twin(like: str, **rest: Any) -> Callable[[Any], Any]:
-    """Declares the decorated function as a right one."""
-
-    def declare(f: Any) -> Any:
-        TWINS.append(Twin(name=f"{like}: {f.__name__}", make=lambda: Formula(f, like=like, **rest)))
-        return f
-
-    return declare
+mutant, twin = declaring(MUTANTS, TWINS)
 
 
 def beside(number, x):
