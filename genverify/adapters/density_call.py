@@ -20,6 +20,7 @@ from genverify.subjects.region import Region, region
 __all__ = ["distribution", "log_density"]
 
 Convention = Callable[[Any], Callable[[Tensor, Tensor | None], Any]]
+Sample = Callable[[int, Tensor | None], Any]
 
 
 def _is_distribution(thing: Any) -> bool:  # noqa: ANN401
@@ -47,7 +48,9 @@ def distribution(subject: Density) -> Density:
     region(support)
     return replace(
         subject, event_shape=tuple(thing.event_shape), support=support,
-        call=DensityCall(log_prob=lambda x, c: thing.log_prob(x), notes=notes),
+        call=DensityCall(
+            log_prob=lambda x, c: thing.log_prob(x), notes=notes, sample=lambda n, c: thing.sample(torch.Size((n,)))
+        ),
     )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def _has_log_prob(thing: Any) -> bool:  # noqa: ANN401
 @adapter("object with log_prob(x)", "density", _has_log_prob, rank=40)
 def with_log_prob(subject: Density) -> Density:
     """Flows and modules: their ``log_prob``."""
-    return _prepared(subject, lambda thing: lambda x, c: call(thing.log_prob, x, c))
+    return _prepared(subject, lambda thing: lambda x, c: call(thing.log_prob, x, c), _sampled)
 
 
 def _makes_distributions(thing: Any) -> bool:  # noqa: ANN401
@@ -70,16 +73,39 @@ def _makes_distributions(thing: Any) -> bool:  # noqa: ANN401
 @adapter("zuko.lazy.LazyDistribution", "density", _makes_distributions, rank=30, guesses=False)
 def lazy_distribution(subject: Density) -> Density:
     """A module that makes a distribution of a context."""
-    return _prepared(subject, lambda thing: lambda x, c: (thing() if c is None else thing(c)).log_prob(x))
+
+    def sampled(thing: Any) -> Sample:  # noqa: ANN401
+        return lambda n, c: (thing() if c is None else thing(c)).sample((n,))
+
+    return _prepared(subject, lambda thing: lambda x, c: (thing() if c is None else thing(c)).log_prob(x), sampled)
 
 
 @adapter("function x → log p(x)", "density", callable, rank=90)
 def log_density(subject: Density) -> Density:
     """Functions, lambdas, bound methods, and modules whose forward is the log-density."""
-    return _prepared(subject, lambda thing: lambda x, c: call(thing, x, c))
+    return _prepared(subject, lambda thing: lambda x, c: call(thing, x, c), _sampled)
 
 
-def _prepared(subject: Density, convention: Convention) -> Density:
+def _sampled(thing: Any) -> Sample | None:  # noqa: ANN401
+    """Its draws, or those of the object that a bound method belongs to, without context."""
+    sample = getattr(thing, "sample", None) or getattr(getattr(thing, "__self__", None), "sample", None)
+    if not callable(sample):
+        return None
+
+    def draw(count: int, context: Tensor | None) -> Any:  # noqa: ANN401
+        if context is not None:
+            return None
+        # Distributions take a shape, flows a number; normflows returns the draws beside their log-densities.
+        try:
+            found = sample(count)
+        except Exception:
+            found = sample((count,))
+        return found[0] if isinstance(found, (tuple, list)) and found else found
+
+    return draw
+
+
+def _prepared(subject: Density, convention: Convention, sampled: Callable[[Any], Sample | None]) -> Density:
     if subject.event_shape is None:
         raise UsageError(
             given=f"{subject.label} without event_shape", expected="the shape of one event, without the batch axis",
@@ -87,16 +113,17 @@ def _prepared(subject: Density, convention: Convention) -> Density:
         )  # fmt: skip
     carrier = carry(subject.f)
     narrow = next((d for d in carrier.dtypes if d != torch.float64), torch.float32)
-    tried = [(convention(carrier.wide(subject.f) if carrier.wide else subject.f), torch.float64)]
-    tried.append((convention(carrier.own(subject.f)), narrow))
-    for log_prob, dtype in tried:
+    tried = [(carrier.wide(subject.f) if carrier.wide else subject.f, torch.float64), (carrier.own(subject.f), narrow)]
+    for thing, dtype in tried:
+        log_prob = convention(thing)
         try:
             _probe(subject, log_prob, dtype)
         except Exception:
             continue
         notes = carrier.notes if dtype == torch.float64 else (*carrier.notes, f"judged in {dtype}")
-        return replace(subject, call=DensityCall(log_prob=log_prob, dtype=dtype, notes=notes))
-    return replace(subject, call=DensityCall(log_prob=tried[0][0], notes=carrier.notes))
+        drawn = DensityCall(log_prob=log_prob, dtype=dtype, notes=notes, sample=sampled(thing))
+        return replace(subject, call=drawn)
+    return replace(subject, call=DensityCall(log_prob=convention(tried[0][0]), notes=carrier.notes))
 
 
 def _probe(subject: Density, log_prob: Callable[[Tensor, Tensor | None], Any], dtype: torch.dtype) -> None:

@@ -7,22 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from genverify.checks.check import check
-from genverify.errors import SubjectRaised
+from genverify.checks.density_pointwise import contextual, drawn
+from genverify.checks.density_sampled_mass import sampled_mass
 from genverify.numerics.adaptive_mass import adaptive_mass
-from genverify.numerics.stochastic_arithmetic import narrowest_dtype
 from genverify.numerics.total_mass import TotalMass, total_mass, unresolved_peak
 from genverify.subjects.budget import Run
-from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
 from genverify.subjects.density import Density
 from genverify.verdict import Judgement, Outcome, Rung, failed, inconclusive, passed
 
 __all__ = ["integrates_to_one"]
 
-_MOST_DIMENSIONS = 3
+_QUADRATURE_DIMENSIONS = 3
+_MOST_DIMENSIONS, _HINTS = 64, 64
 # Grid points for each evaluation of the budget: a batch of them is one call of the subject.
 _POINTS = 16
 # Where grids do not settle, cells are divided: so many times as many evaluations, twice; to a twentieth of the
@@ -36,12 +35,12 @@ _BOXES = (4.0, 16.0, 64.0, 256.0, 1024.0)
 _ROUNDINGS = 64.0
 
 
-def _low_dimensional(subject: Density) -> str | None:
+def _integrable(subject: Density) -> str | None:
     dims = math.prod(subject.event)
     if subject.where.simplex:
         return "the support is a simplex, over which this check does not integrate"
     if dims > _MOST_DIMENSIONS:
-        return f"an integral over {dims} dimensions is beyond quadrature (at most {_MOST_DIMENSIONS})"
+        return f"an integral over {dims} dimensions is beyond importance sampling (at most {_MOST_DIMENSIONS})"
     return None
 
 
@@ -50,37 +49,30 @@ def _low_dimensional(subject: Density) -> str | None:
     statement="∫ p(x) dx = 1 over the support",
     source="Kolmogorov 1933, chapter I; Rezende & Mohamed 2015, eq. 5 for flows",
     rung=Rung.EXACT,
-    requires=_low_dimensional,
-    searched=False,
+    statistical=True,
+    requires=_integrable,
     family="contexts",
 )
 def integrates_to_one(subject: Density, case: Case, run: Run) -> Judgement:
-    """The total mass by the trapezoidal rule (by adaptive cubature where that does not settle), against 1."""
-    call, dims = subject.prepared, math.prod(subject.event)
-    context = case["context"].to(call.dtype) if "context" in case else None
+    """The total mass by the trapezoidal rule (by adaptive cubature where that does not settle), against 1.
 
-    def log_density(x: Tensor) -> Tensor:
-        rows = None if context is None else context.expand(len(x), *context.shape[1:])
-        with subject_code(), torch.no_grad():
-            found = call.log_prob(x.reshape(len(x), *subject.event).to(call.dtype), rows)
-        if not isinstance(found, Tensor) or found.numel() != len(x):
-            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise SubjectRaised(ValueError(f"log_prob returned {shape} for {len(x)} events of shape {subject.event}"))
-        return found.reshape(len(x))
-
+    Beyond three dimensions it is sampled.
+    """
+    log_density, dtype = contextual(subject, case)
+    dims = math.prod(subject.event)
+    if dims > _QUADRATURE_DIMENSIONS:
+        return sampled_mass(subject, log_density, dtype, drawn(subject, case, _HINTS), run)
     where, (center, scale) = subject.where, subject.around
 
     def within(low: float, high: float) -> TotalMass:
         points = _POINTS * run.budget.evaluations
         return total_mass(log_density, dims, low=low, high=high, center=center, scale=scale, points=points)
 
-    start = torch.full((1, dims), _inside(subject), dtype=torch.float64)
-    dtype = narrowest_dtype(lambda: log_density(start))
     mass, width_at = within(where.low, where.high), None
     found = _judged(subject, mass, dtype)
     if found.outcome is not Outcome.PASS and mass.box and not (mass.problem or mass.truncated):
         off, sure = abs(mass.value - 1.0), found.outcome is Outcome.FAIL
-        part = min(subject.resolution, off) if sure else subject.resolution
+        part = min(subject.finest, off) if sure else subject.finest
         finer = adaptive_mass(
             log_density, dims, mass, low=where.low, high=where.high, center=center, scale=scale,
             points=_FINER * _POINTS * run.budget.evaluations, tolerance=part / _TWENTIETH,
@@ -88,7 +80,7 @@ def integrates_to_one(subject: Density, case: Case, run: Run) -> Judgement:
         if _better(finer.mass, mass, sure=sure):
             # Sums over shifted grids may agree by luck where the density has steps. And cells that look settled are not
             # divided, so that what is left may lean to one side: no error is claimed that is finer than asked for.
-            floor = abs(finer.mass.value - mass.value) if sure else subject.resolution / _FOURTH / _CAUTION
+            floor = abs(finer.mass.value - mass.value) if sure else subject.finest / _FOURTH / _CAUTION
             mass, width_at = replace(finer.mass, error=max(finer.mass.error, floor)), finer.width_at
             found = _judged(subject, mass, dtype)
     if found.outcome is Outcome.FAIL and mass.value < 1.0:
@@ -137,16 +129,6 @@ def _too_much(subject: Density, within: Callable[[float, float], TotalMass], dty
     return None
 
 
-def _inside(subject: Density) -> float:
-    """A coordinate of a point of the support."""
-    where = subject.where
-    if where.whole:
-        return subject.around[0]
-    if math.isinf(where.high):
-        return where.low + subject.around[1]
-    return where.high - subject.around[1] if math.isinf(where.low) else (where.low + where.high) / 2.0
-
-
 def _judged(subject: Density, mass: TotalMass, dtype: torch.dtype) -> Judgement:
     notes = subject.prepared.notes
     if mass.problem:
@@ -162,7 +144,7 @@ def _judged(subject: Density, mass: TotalMass, dtype: torch.dtype) -> Judgement:
     if mass.truncated and mass.value < 1.0 and off > allowed:
         return inconclusive("the tails are too heavy to be integrated", notes=notes, figures=figures)
     # What may pass is as near to one as the resolution says, wherever in its interval the mass is.
-    if mass.error > _SETTLED * abs(mass.value) or (off + allowed > subject.resolution and off <= allowed):
+    if mass.error > _SETTLED * abs(mass.value) or (off + allowed > subject.finest and off <= allowed):
         return inconclusive(
             f"the quadrature has not settled: mass {mass.value:.6g} ± {allowed:.1g}; say where the mass is by "
             "around=(center, scale), or raise the budget", notes=notes, figures=figures,
@@ -185,5 +167,5 @@ def _slip(value: float, subject: Density) -> str:
         (2 * math.pi) ** -(dims / 2): "the constant ½ log 2π is subtracted twice",
         math.sqrt(2 * math.pi): "½ log 2π is missing once", 2.0: "a factor 2", 0.5: "a factor ½",
     }  # fmt: skip
-    near = subject.resolution / 10.0
+    near = subject.finest / 10.0
     return next((f": {words}" for guess, words in known.items() if abs(value / guess - 1.0) < near), "")

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["FURTHEST", "TotalMass", "coordinates", "total_mass", "unresolved_peak"]
+from .maxima import climbed
+
+__all__ = ["FURTHEST", "TotalMass", "coordinates", "coordinates_of", "total_mass", "unresolved_peak"]
 
 FURTHEST = 36.0  # sinh 36 = 2e15: as far as float64 resolves positions
 _NEGLIGIBLE = 2.0**-70  # of the largest value of the integrand: below rounding of the sum, by far
@@ -148,7 +150,7 @@ def unresolved_peak(
     at = at[torch.isfinite(integrand(at))]
     if not len(at):
         return None
-    at = _climbed(integrand, at, coarse)
+    at = climbed(integrand, at, coarse, _CLIMBS)
     height = integrand(at)
     ends = torch.tensor(seen.box, dtype=torch.float64)
     inside = ((at >= ends[:, 0]) & (at <= ends[:, 1])).all(-1)
@@ -164,23 +166,6 @@ def unresolved_peak(
     resolved = inside & (beside > height - _FALL)
     telling = ~resolved & (height + dims * cell.log() > math.log(abs(1.0 - seen.value) / 1000.0))
     return place(at[telling][:1])[0].reshape(-1) if bool(telling.any()) else None
-
-
-def _climbed(integrand: Callable[[Tensor], Tensor], at: Tensor, step: float) -> Tensor:
-    """Where a search by coordinates ends that halves its step when it gets no higher."""
-    height, steps = integrand(at), torch.full((len(at),), step / 4, dtype=torch.float64)
-    for _ in range(_CLIMBS):
-        best, where = height, at
-        for axis in range(at.shape[-1]):
-            for sign in (-1.0, 1.0):
-                moved = at.clone()
-                moved[:, axis] += sign * steps
-                reached = integrand(moved)
-                higher = reached > best
-                best, where = torch.where(higher, reached, best), torch.where(higher[:, None], moved, where)
-        steps = torch.where(best > height, steps, steps / 2)
-        at, height = where, best
-    return at
 
 
 def coordinates(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -209,6 +194,20 @@ def coordinates(low: float, high: float, center: float, scale: float) -> Callabl
     if math.isinf(high):
         return above
     return below if math.isinf(low) else between
+
+
+def coordinates_of(low: float, high: float, center: float, scale: float) -> Callable[[Tensor], Tensor]:
+    """X in (low, high) ↦ t on the line, what `coordinates` is the inverse of.
+
+    >>> t = torch.tensor([-2.0, 0.0, 1.5])
+    >>> torch.allclose(coordinates_of(0.0, 3.0, 0.0, 1.0)(coordinates(0.0, 3.0, 0.0, 1.0)(t)[0]), t)
+    True
+    """
+    if math.isinf(low) and math.isinf(high):
+        return lambda x: torch.asinh((x - center) / scale)
+    if math.isinf(high):
+        return lambda x: torch.log((x - low) / scale)
+    return lambda x: torch.log((high - x) / scale) if math.isinf(low) else torch.logit((x - low) / (high - low))
 
 
 def _grid(axes: list[Tensor]) -> Tensor:

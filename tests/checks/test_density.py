@@ -75,8 +75,82 @@ def test_steps_of_any_width_are_not_accused(width):
     assert found(Density(box, event_shape=1)).outcome is gv.Outcome.PASS
 
 
-def test_beyond_three_dimensions_it_does_not_apply():
-    assert found(Density(normal, event_shape=4)).outcome is gv.Outcome.NOT_APPLICABLE
+def test_beyond_sixty_four_dimensions_it_does_not_apply():
+    assert found(Density(normal, event_shape=65)).outcome is gv.Outcome.NOT_APPLICABLE
+
+
+def _two_scales(x):
+    """A narrow mixture component in 5 dimensions far from a wide one: nothing leads to it but a draw."""
+    wide = math.log(0.7) + normal(x)
+    narrow = math.log(0.3) + normal((x - 3.0) / 0.01) - x.shape[-1] * math.log(0.01)
+    return torch.logaddexp(wide, narrow)
+
+
+class TwoScales:
+    """The same with draws."""
+
+    def log_prob(self, x):
+        return _two_scales(x)
+
+    def sample(self, count):
+        narrow = (torch.rand(count, 1) < 0.3).double()
+        return 3.0 * narrow + torch.randn(count, 5, dtype=torch.float64) * (1.0 - 0.99 * narrow)
+
+
+def _bent(x):
+    """A normal law on a parabola, of unit volume."""
+    return normal(torch.cat([x[:, :1], x[:, 1:2] + 0.5 * (x[:, :1] ** 2 - 1.0), x[:, 2:]], -1))
+
+
+def _correlated(dims):
+    factor = torch.randn(dims, dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return MultivariateNormal(torch.ones(dims).double(), factor @ factor.T + 0.1 * torch.eye(dims).double()).log_prob
+
+
+SAMPLED = {
+    "normal": (normal, {"event_shape": 4}),
+    "correlated": (_correlated(6), {"event_shape": 6}),
+    "of an image's shape": (lambda x: normal(x.flatten(1)), {"event_shape": (2, 2, 2)}),
+    "on a parabola": (_bent, {"event_shape": 5}),
+    "heavy tails": (Cauchy(torch.zeros(5), 1.0), {"event_shape": 5}),
+    "bounded": (lambda x: -math.log(2.0) * x.shape[-1] + 0 * x.sum(-1), {"event_shape": 4, "support": (-1.0, 1.0)}),
+    "positive": (lambda x: -x.sum(-1), {"event_shape": 4, "support": (0.0, math.inf)}),
+    "two scales, with draws": (TwoScales(), {"event_shape": 5}),
+    "float32": (lambda x: normal(x.float()), {"event_shape": 4}),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("off", [0.0, 0.05, -0.05])
+def test_beyond_three_dimensions_a_mass_is_sampled(name, off):
+    thing, claims = SAMPLED[name]
+
+    class Shifted:
+        def log_prob(self, x):
+            return (thing if callable(thing) else thing.log_prob)(x).reshape(len(x), -1).sum(-1) + off
+
+        def sample(self, count):
+            return thing.sample(count)
+
+    given = Shifted() if hasattr(thing, "sample") and name != "heavy tails" else Shifted().log_prob
+    verdict = found(Density(given, **claims))
+    assert verdict.outcome is (gv.Outcome.FAIL if off else gv.Outcome.PASS), str(verdict)
+    low, high = (verdict.evidence.figures[word] for word in ("low", "high"))
+    assert low <= math.exp(off) <= high
+    assert verdict.evidence.rung == "statistical"
+
+
+def test_more_than_one_is_refuted_without_an_assumption():
+    verdict = found(Density(lambda x: normal(x) + 0.5, event_shape=4))
+    assert verdict.evidence.assumption.startswith("none")
+
+
+def test_mass_that_walks_do_not_find_is_not_judged():
+    def far(x):
+        return normal((x - 777.0) / 1e-3) + 5 * math.log(1e3)
+
+    assert found(Density(far, event_shape=5)).outcome is gv.Outcome.INCONCLUSIVE
+    assert found(Density(far, event_shape=5, around=(777.0, 1e-3))).outcome is gv.Outcome.PASS
 
 
 LAWS = [Laplace(0.3, 1.0), Uniform(0.0, 2.0), MultivariateNormal(torch.zeros(2), torch.eye(2))]

@@ -361,6 +361,14 @@ MUTANTS = [
         make=lambda: Density(lambda x: normal(x) + 1e-3, event_shape=2, name="normaliser_off_by_a_thousandth"),
     ),
     Mutant(
+        name="normal_without_constant, six dimensions", killed_by="density.integrates_to_one",
+        make=lambda: Density(normal_without_constant, event_shape=6),
+    ),
+    Mutant(
+        name="flow_density_sign, five dimensions", killed_by="density.integrates_to_one",
+        make=lambda: Density(flow_density_sign, event_shape=5),
+    ),
+    Mutant(
         name="density_of_centred_batch", killed_by="density.batch_independence",
         make=lambda: Density(density_of_centred_batch, event_shape=2),
     ),

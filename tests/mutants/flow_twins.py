@@ -273,4 +273,5 @@ TWINS = [
     Twin(name="normal distribution", make=lambda: Density(Normal(0.5, 2.0))),
     Twin(name="narrow and far", make=lambda: Density(Normal(100.0, 0.25), around=(100.0, 0.25))),
     Twin(name="density in three dimensions", make=lambda: Density(normal, event_shape=3)),
+    Twin(name="density in seven dimensions", make=lambda: Density(normal, event_shape=7)),
 ]  # fmt: skip
