@@ -66,15 +66,18 @@ def split(returned: Any) -> tuple[Tensor, Any]:  # noqa: ANN401
     )
 
 
-def prepare_maps(subject: Bijection, convention: Convention) -> Bijection:
+def prepare_maps(subject: Bijection, convention: Convention, kept: tuple[torch.dtype, ...] = ()) -> Bijection:
     """The subject with its maps: from `f` by the convention, overridden by what was given explicitly.
+
+    `kept` are the floating dtypes of the tensors that an object keeps which is no module.
 
     Raises:
         UsageError: No event shape was given and none could be found, or the map is not one of tensors.
     """
     carrier = carry(subject.f, subject.inverse, subject.logabsdet, subject.inverse_logabsdet)
     own = _Attempt.of(subject, convention, carrier.own)
-    own_dtypes = carrier.dtypes or (torch.float32, torch.float64)
+    known = carrier.dtypes or kept
+    own_dtypes = known or (torch.float32, torch.float64)
     subject = _with_event_shape(subject, own, own_dtypes)
     for attempt in (own, None if carrier.wide is None else _Attempt.of(subject, convention, carrier.wide)):
         if attempt is not None:
@@ -86,7 +89,7 @@ def prepare_maps(subject: Bijection, convention: Convention) -> Bijection:
         notes = (*notes, "no parameter could be varied")
     maps = BijectionMaps(
         forward=chosen.forward, inverse=inverse, dtype=dtype, own_forward=own.forward, own_dtypes=own_dtypes,
-        mixed=len(carrier.dtypes) != 1,
+        mixed=len(known) != 1,
         parameters=varied, notes=(*carrier.notes, *notes, *missing),
     )  # fmt: skip
     return replace(subject, maps=maps)

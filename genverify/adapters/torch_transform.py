@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.distributions.transforms import Transform
 
 from genverify.adapters.adapter import adapter
@@ -69,7 +72,24 @@ def torch_transform(subject: Bijection) -> Bijection:
     )
     if filled.event_shape is None and thing.domain.event_dim == 0:
         filled = replace(filled, event_shape=(2,))
-    return _with_image_event(prepare_maps(filled, transform_convention))
+    # A transform is no module: its dtype is that of the tensors that it, and what it is made of, keep.
+    kept = tuple(dict.fromkeys(_dtypes(thing, set())))
+    return _with_image_event(prepare_maps(filled, transform_convention, kept))
+
+
+def _dtypes(thing: Any, seen: set[int]) -> Iterator[torch.dtype]:  # noqa: ANN401
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, Tensor):
+        # A number that a transform made a tensor of has no dimensions, and does not widen what it is added to.
+        if thing.is_floating_point() and thing.ndim:
+            yield thing.dtype
+    elif isinstance(thing, (tuple, list)):
+        for one in thing:
+            yield from _dtypes(one, seen)
+    elif isinstance(thing, (Transform, Distribution)):
+        yield from _dtypes(list(vars(thing).values()), seen)
 
 
 def _with_image_event(subject: Bijection) -> Bijection:

@@ -21,6 +21,9 @@ _EVIDENT = 8.0
 # Three perturbed runs are all small by chance once in 4e4 comparisons, or, if the difference is so many times their
 # allowance, less than once in 1e10. Below that six more are asked before the subject is accused.
 _MORE_RUNS, _BEYOND_DOUBT = 6, 100.0
+# Half units that perturb where the spread is too large for its rate to be that of rounding: as few as are not lost in
+# the rounding of the run itself.
+_NEAR = 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +81,20 @@ def compare(
     fine = torch.isfinite(error) & torch.isfinite(size)
     evident = _EVIDENT * unit_roundoff(dtype) * (size + scale) + subnormal_spacing(dtype)
     if not bool((fine & (error > evident + extra)).any()):
-        return _worst(error, evident + extra, fine, dtype, "")
+        # What is excused without a bound has not been examined.
+        return _worst(error, evident + extra, fine & torch.isfinite(evident + extra), dtype, "")
     spread = rounding_spread(compute)
     rounding = torch.maximum(_rows(spread.allowed[0]) + _rows(spread.allowed[1]), evident)
     if bool((fine & (error > rounding + extra) & (error < _BEYOND_DOUBT * (rounding + extra))).any()):
         again = rounding_spread(compute, repeats=_MORE_RUNS, first=3)
         rounding = torch.maximum(rounding, _rows(again.allowed[0]) + _rows(again.allowed[1]))
+    known = rounding <= unit_roundoff(spread.dtype) ** 0.5 * (1.0 + size + scale)
+    if bool((fine & ~known & (error > rounding + extra)).any()):
+        # Next to saturation a logarithm moves as much at ε as at u, and no rate can be read from it: ask near u, too.
+        near = rounding_spread(compute, amplitude=_NEAR * unit_roundoff(spread.dtype))
+        rounding = torch.maximum(rounding, _rows(near.allowed[0]) + _rows(near.allowed[1]))
     allowed = rounding + extra
-    telling = (rounding <= unit_roundoff(spread.dtype) ** 0.5 * (1.0 + size + scale)) | (error > allowed)
+    telling = known | (error > allowed)
     fine = fine & torch.isfinite(allowed) & telling
     problem = spread.problem or ("" if bool(telling.any()) else "too ill-conditioned here to be judged")
     found = _worst(error, allowed, fine, spread.dtype, problem)

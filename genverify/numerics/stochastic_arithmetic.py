@@ -106,8 +106,10 @@ class _Watched(TorchDispatchMode):
 
 
 def _is_float(value: Any) -> bool:  # noqa: ANN401
-    # Forward-mode differentiation runs its bookkeeping on tensors without numbers.
-    return isinstance(value, Tensor) and value.dtype in _AMPLITUDE and value.device.type != "meta"
+    # Forward-mode differentiation runs its bookkeeping on tensors without numbers; of a sparse tensor the values are
+    # perturbed where something is computed with them.
+    dense = isinstance(value, Tensor) and value.layout is torch.strided
+    return dense and value.dtype in _AMPLITUDE and value.device.type != "meta"
 
 
 def _is_complex(value: Any) -> bool:  # noqa: ANN401
@@ -191,10 +193,13 @@ def narrowest_dtype(compute: Callable[[], object]) -> torch.dtype:
     return watch.narrowest
 
 
-def rounding_spread(compute: Callable[[], tuple[Tensor, ...]], *, repeats: int = 3, first: int = 0) -> Spread:
+def rounding_spread(
+    compute: Callable[[], tuple[Tensor, ...]], *, repeats: int = 3, first: int = 0, amplitude: float | None = None
+) -> Spread:
     """The rounding allowance of each output of a program, found by perturbing every operation in it.
 
-    Runs are numbered from `first`; those of another number have other noise.
+    Runs are numbered from `first`; those of another number have other noise. `amplitude` is ε, by default 2^-30 in
+    float64 and 2^-14 in float32: nearer to u it shows what a program does that is not smooth on that scale.
     See the module's docstring for the formula. The random state of torch is the same at the start of each run, so
     that draws of the program repeat. What the program raises in its plain run passes.
 
@@ -212,7 +217,8 @@ def rounding_spread(compute: Callable[[], tuple[Tensor, ...]], *, repeats: int =
     for value in values:
         if _is_float(value) and unit_roundoff(value.dtype) > unit_roundoff(watch.narrowest):
             watch.narrowest = value.dtype
-    amplitude, unit = _AMPLITUDE[watch.narrowest], unit_roundoff(watch.narrowest)
+    amplitude = _AMPLITUDE[watch.narrowest] if amplitude is None else amplitude
+    unit = unit_roundoff(watch.narrowest)
     worst = [torch.zeros_like(value, dtype=torch.float64) for value in values]
     problem = ""
     for repeat in range(first, first + repeats):

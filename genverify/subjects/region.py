@@ -82,6 +82,8 @@ def _of_constraint(what: Any) -> Region | None:  # noqa: ANN401
     name = type(what).__name__.lstrip("_")
     if name in ("Independent", "IndependentConstraint", "MixtureSameFamilyConstraint"):
         return _of_constraint(what.base_constraint)
+    if name in ("Cat", "Stack"):
+        return _shared([_of_constraint(one) for one in what.cseq])
     if name in ("Real", "RealVector"):
         return REAL
     if name == "Simplex":
@@ -96,3 +98,11 @@ def _of_constraint(what: Any) -> Region | None:  # noqa: ANN401
     # Ends that differ between coordinates: the part that they share.
     low, high = (None if end is None else torch.as_tensor(getattr(what, end)) for end in ends)
     return _interval(-math.inf if low is None else float(low.max()), math.inf if high is None else float(high.min()))
+
+
+def _shared(parts: list[Region | None]) -> Region | None:
+    """The part that intervals of several coordinates share."""
+    intervals = [one for one in parts if one is not None and not one.simplex]
+    if len(intervals) < len(parts):
+        return None
+    return _interval(max(one.low for one in intervals), min(one.high for one in intervals))
