@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from genverify.checks.bijection_comparison import Comparison, compare
-from genverify.checks.bijection_jacobian import differences, jacobian_logabsdet, neighbours
+from genverify.checks.bijection_jacobian import differences, jacobian_logabsdet, jacobians, neighbours
 from genverify.checks.bijection_slip import probable_slip
+from genverify.checks.bijection_structured import FEWEST, by_structure
 from genverify.checks.check import check
+from genverify.numerics.rounding import subnormal_spacing
+from genverify.numerics.stochastic_arithmetic import rounding_spread
 from genverify.subjects.bijection import Bijection
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
@@ -85,21 +88,59 @@ def _claimed(at: Evaluation, x: Tensor, y: Tensor, inverse: bool) -> Tensor | No
 def _compared(
     at: Evaluation, x: Tensor, y: Tensor, inverse: bool, known: tuple[Tensor, Tensor] | None = None
 ) -> Comparison:
-    def both() -> tuple[Tensor, Tensor]:
+    def computed() -> tuple[Tensor, Tensor]:
         claim, truth = _claimed(at, x, y, inverse), jacobian_logabsdet(at, x)
         if claim is None or truth is None:
             return x.new_full((len(x),), math.nan), x.new_full((len(x),), math.nan)
-        return _with_infinity(claim, truth)
+        return claim.detach(), truth
+
+    claim, truth = computed() if known is None else known
+    # A finite claim where J is singular is infinitely wrong, which arithmetic on infinities would not say.
+    singular = torch.isneginf(truth) & torch.isfinite(claim)
+    found = torch.where(singular, torch.full_like(truth, _INFINITELY_WRONG), truth)
+
+    def both() -> tuple[Tensor, Tensor]:
+        again, there = computed()
+        return again, torch.where(singular, found, there)
 
     # Each of n pivots has a relative error, so that the logarithm of their product is good to n roundings of 1.
-    first = None if known is None else _with_infinity(*known)
-    return compare(both, first=first, extra=_stated(at, x), scale=float(x[0].numel()))
+    extra, scale = _stated(at, x), float(x[0].numel())
+    compared = compare(both, first=(claim, found), extra=extra, scale=scale)
+    if compared.agrees:
+        return compared
+    hidden = _hidden(at, x, claim, found)
+    if not bool(hidden.any()):
+        return compared
+
+    def seen() -> tuple[Tensor, Tensor]:
+        again, there = both()
+        return again, torch.where(hidden, torch.full_like(there, math.nan), there)
+
+    return compare(seen, extra=extra, scale=scale)
 
 
-def _with_infinity(claim: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """A finite claim where J is singular is infinitely wrong, which arithmetic on infinities would not say."""
-    singular = torch.isneginf(truth) & torch.isfinite(claim)
-    return claim.detach(), torch.where(singular, torch.full_like(truth, _INFINITELY_WRONG), truth)
+def _hidden(at: Evaluation, x: Tensor, claim: Tensor, truth: Tensor) -> Tensor:
+    """The rows, [rows], whose determinant rounding hides, with a claim that may be the one that is hidden.
+
+    tanh'(x) = 1 − tanh² is computed as zero from x = 19 on, where its logarithm is −36; and of rows as long as 1e80
+    nothing is left of a smaller determinant. There log|det J| is known from above only, and a claim below that is not
+    refuted: the row is saturated. The determinant is scaled by what is claimed or found, so that it does not overflow.
+    """
+    singular = truth <= _INFINITELY_WRONG
+    size = torch.where(singular, claim.double(), torch.maximum(claim.double(), truth.double()))
+
+    def determinants() -> tuple[Tensor]:
+        found = jacobians(at, x)
+        if found is None:
+            return (torch.full_like(size, math.nan),)
+        return (torch.linalg.det(found.double() * torch.exp(-size / found.shape[1])[:, None, None]),)
+
+    spread = rounding_spread(determinants)
+    above = size + spread.allowed[0].log()
+    # What an entry of J that is zero may have been before it underflowed.
+    underflow = math.log(spread.operations * subnormal_spacing(spread.dtype))
+    above = torch.where(singular, above.clamp_min(underflow), above)
+    return torch.isfinite(claim) & (claim <= above) & (truth <= above)
 
 
 def _stated(at: Evaluation, x: Tensor) -> Tensor | float:
@@ -117,15 +158,21 @@ def _against_jacobian(at: Evaluation, x: Tensor, y: Tensor, raw: Any, *, inverse
     notes = (*subject.calls.notes, *([read.note] if read.note else []))
     if read.values is None:
         return failed(examined=len(x), message=read.problem, notes=notes)
+    claim, why = (-read.values if inverse else read.values).detach(), ""
+    if x[0].numel() >= FEWEST and not subject.accuracy and not subject.onto.simplex:
+        found = by_structure(at, x, y, claim, notes, inverse=inverse)
+        if isinstance(found, Judgement):
+            return found
+        why = found
     if x[0].numel() > _LARGEST:
         return inconclusive(
-            f"the Jacobian of {x[0].numel()} dimensions is not formed (at most {_LARGEST}); declare a smaller "
-            "event_shape where the subject takes one, or its layers one by one", notes=notes,
+            f"the Jacobian of {x[0].numel()} dimensions is not formed (at most {_LARGEST}), and its structure is not "
+            f"known: {why}; declare a smaller event_shape where the subject takes one, or its layers one by one",
+            notes=notes,
         )  # fmt: skip
     truth = jacobian_logabsdet(at, x)
     if truth is None:
         return inconclusive("the forward map has no square Jacobian here that could be computed", notes=notes)
-    claim = (-read.values if inverse else read.values).detach()
     compared = _compared(at, x, y, inverse, (claim, truth))
     if not compared.examined:
         return inconclusive(compared.problem or "the logabsdet or the Jacobian is not finite here", notes=notes)

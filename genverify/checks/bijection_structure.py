@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from genverify.checks.bijection_jacobian import jacobians, neighbours
+from genverify.checks.bijection_structured import FEWEST, signs_by_structure
 from genverify.checks.check import check
 from genverify.numerics.rounding import unit_roundoff
 from genverify.subjects.bijection import Bijection
@@ -15,6 +16,10 @@ from genverify.subjects.evaluation import Evaluation, evaluated
 from genverify.verdict import Judgement, failed, inconclusive, not_applicable, passed
 
 __all__ = ["autoregressive", "invertible", "monotone"]
+
+
+# Dimensions of the largest Jacobian whose singular values are computed: a minute.
+_LARGEST = 4096
 
 
 def _claimed(name: str, what: str) -> str:
@@ -92,13 +97,21 @@ def invertible(subject: Bijection, case: Case, run: Run) -> Judgement:
         context = None if drawn.context is None else drawn.context[:1].expand_as(drawn.context).contiguous()
         at = Evaluation(subject=subject, x=drawn.x, context=context)
         at.forward(at.x)
-        found = jacobians(at, at.x)
-        if found is None:
-            return not_applicable("the forward map has no square Jacobian", notes=subject.calls.notes)
-        signs, clear = _signs(found)
-        if not bool(clear.any()):
-            return _singular(at)
-        seen = signs[clear]
+        signs = signs_by_structure(at) if at.x[0].numel() >= FEWEST else ""
+        if isinstance(signs, str):
+            if at.x[0].numel() > _LARGEST:
+                return inconclusive(
+                    f"the singular values of {at.x[0].numel()} dimensions are not computed (at most {_LARGEST}), and "
+                    f"the structure of the Jacobian is not known: {signs}", notes=subject.calls.notes,
+                )  # fmt: skip
+            found = jacobians(at, at.x)
+            if found is None:
+                return not_applicable("the forward map has no square Jacobian", notes=subject.calls.notes)
+            signs, clear = _signs(found)
+            if not bool(clear.any()):
+                return _singular(at)
+            signs = signs[clear]
+        seen = signs
         if bool((seen != seen[0]).any()):
             return failed(
                 examined=len(seen), quantity="distinct signs of det J", observed=2.0, allowed=1.0,
