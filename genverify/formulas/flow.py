@@ -13,11 +13,15 @@ from genverify.claims import Status, claim
 from genverify.formulas import (
     flow_bijections,  # noqa: F401
     flow_claims,  # noqa: F401
+    flow_continuous,  # noqa: F401
+    flow_continuous_claims,  # noqa: F401
     flow_coupling,  # noqa: F401
     flow_density,  # noqa: F401
     flow_elementwise,  # noqa: F401
     flow_linear,  # noqa: F401
     flow_low_rank,  # noqa: F401
+    flow_residual,  # noqa: F401
+    flow_residual_claims,  # noqa: F401
     flow_spline,  # noqa: F401
 )
 from genverify.formulas.references import declares_reference

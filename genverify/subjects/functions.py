@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from genverify.subjects.contractions import Contraction
 from genverify.subjects.finite_law import FiniteLaw
 from genverify.subjects.smooth_functions import Basins, CoupledWaves, Diffeomorphism, Waves, WaveSum
 from genverify.subjects.timed_functions import TimedWaves
@@ -177,7 +178,7 @@ _KNOWN: dict[str, Any] = {
     "table": Table, "quadratic": Quadratic, "sine": Sine, "linear_map": LinearMap, "critic": Critic,
     "waves": Waves, "wave_sum": WaveSum, "coupled_waves": CoupledWaves, "diffeomorphism": Diffeomorphism,
     "basins": Basins, "finite_law": FiniteLaw, "discriminator": Discriminator,
-    "timed_waves": TimedWaves,
+    "timed_waves": TimedWaves, "contraction": Contraction,
 }  # fmt: skip
 
 

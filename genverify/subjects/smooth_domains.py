@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from genverify.subjects.contractions import Contraction
 from genverify.subjects.domains import Domain
 from genverify.subjects.smooth_functions import Basins, CoupledWaves, Diffeomorphism, Waves, WaveSum
 
-__all__ = ["basins", "critical_hessian", "diffeomorphism", "lattice_point", "smooth_map", "smooth_scalar"]
+__all__ = [
+    "basins", "contraction", "critical_hessian", "diffeomorphism", "lattice_point", "smooth_map", "smooth_scalar",
+]  # fmt: skip
 
 
 def smooth_scalar() -> Domain:
@@ -71,3 +74,23 @@ def lattice_point() -> Domain:
         name="point of integers", low=-2, high=2, integral=True,
         make=lambda raw, shape, dtype: raw.round().reshape(shape).to(dtype),
     )  # fmt: skip
+
+
+# The largest ‖a‖ ‖b‖: an iteration gains a tenth of a digit a step, and a cut series is near its limit and not at it.
+_LARGEST = 0.8
+
+
+def contraction() -> Domain:
+    """A contraction by its numbers, scaled down where ‖a‖ ‖b‖ exceeds 0.8; its axes are pair (of two), hidden, event.
+
+    >>> made = contraction().make(torch.ones(4, dtype=torch.float64), (2, 1, 2), torch.float64)
+    >>> round(float(made.weight[0].norm() * made.weight[1].norm()), 12)
+    0.8
+    """
+
+    def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Contraction:
+        numbers = raw.reshape(shape)
+        product = numbers[0].norm() * numbers[1].norm()
+        return Contraction((numbers / torch.sqrt((product / _LARGEST).clamp_min(1.0))).to(dtype))
+
+    return Domain(name="contraction", low=-1.5, high=1.5, make=make)

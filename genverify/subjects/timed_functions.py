@@ -35,10 +35,10 @@ class TimedWaves:
         """
         everything = (*given, *named.values())
         x, t = self._told_apart([one for one in everything if isinstance(one, (torch.Tensor, int, float))])
-        rows = x.reshape(len(x), -1)
+        rows = x.reshape(len(x), -1) if x.dim() > 1 else x[None]
         time = torch.as_tensor(t, dtype=x.dtype).reshape(-1, 1)
-        if len(time) not in (1, len(x)):
-            raise ValueError(f"expected one time, or one for each of {len(x)} rows; got {len(time)}")
+        if len(time) not in (1, len(rows)):
+            raise ValueError(f"expected one time, or one for each of {len(rows)} rows; got {len(time)}")
         inner, outer = self.weight.to(x.dtype)
         slowness = torch.arange(1, len(inner) + 1, dtype=x.dtype)
         value = torch.sin(rows @ inner.mT + time / slowness) @ outer + torch.cos(time) * rows / 4
@@ -54,9 +54,11 @@ class TimedWaves:
         wide = [place for place, one in enumerate(given) if columns(one) == event]
         if not wide:
             joined = [one for one in given if columns(one) == event + 1 and one.dim() == 2]
-            if not joined:
-                raise ValueError(f"expected a sample [batch, …] of {event} numbers a row")
-            return joined[0][:, :-1], joined[0][:, -1]
+            if joined:
+                return joined[0][:, :-1], joined[0][:, -1]
+            wide = [place for place, one in enumerate(given) if getattr(one, "shape", None) == (event,)]
+            if len(wide) != 1:
+                raise ValueError(f"expected a sample [batch, …] of {event} numbers a row, or one row of these")
         others = [one for place, one in enumerate(given) if place != wide[0]]
         return given[wide[0]], others[0] if others else 0.0
 
