@@ -20,6 +20,7 @@ from genverify.reference.flows.masked_autoregressive import MaskedAutoregressive
 from genverify.reference.flows.mixture_cdf import MixtureCdf
 from genverify.reference.flows.multiscale import Multiscale
 from genverify.reference.flows.permutation import Permutation
+from genverify.reference.flows.spline_coupling import SplineCoupling
 from genverify.reference.flows.squeeze import Squeeze
 from genverify.subjects.bijection import Bijection
 from genverify.subjects.formula import Formula
@@ -58,6 +59,7 @@ _declared(lambda: reference_conv1x1.Conv1x1(2), 2, 2, 3)
 _declared(lambda: reference_actnorm.ActNorm(2), 2, 2, 3)
 _declared(_normalising, 2)
 _declared(Squeeze, 1, 2, 4, vary=False)
+_declared(lambda: SplineCoupling(3), 3)
 _declared(lambda: AdditiveCoupling(3), 3, autoregressive=True)
 _declared(lambda: MaskedAutoregressive(3), 3, autoregressive=True)
 _declared(lambda: MaskedAutoregressive(2, context=2), 2, autoregressive=True, context_shape=(2,))
