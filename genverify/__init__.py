@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from genverify.errors import UsageError as UsageError
     from genverify.identification import identify as identify
     from genverify.parametrize import parametrize_with_checks as parametrize_with_checks
+    from genverify.parity.execution import Execution as Execution
+    from genverify.parity.matrix import ParityReport as ParityReport
+    from genverify.parity.matrix import parity as parity
     from genverify.report import Report as Report
     from genverify.subjects.bijection import Bijection as Bijection
     from genverify.subjects.case import Case as Case
     from genverify.subjects.density import Density as Density
+    from genverify.subjects.diffusion_process import DiffusionProcess as DiffusionProcess
     from genverify.subjects.estimator import GradientEstimator as GradientEstimator
     from genverify.subjects.formula import Formula as Formula
     from genverify.subjects.latent_variable_model import LatentVariableModel as LatentVariableModel
@@ -47,7 +51,9 @@ _HOME = {
     "Bijection": "genverify.subjects.bijection",
     "Case": "genverify.subjects.case",
     "Density": "genverify.subjects.density",
+    "DiffusionProcess": "genverify.subjects.diffusion_process",
     "Evidence": "genverify.verdict",
+    "Execution": "genverify.parity.execution",
     "Formula": "genverify.subjects.formula",
     "GenverifyError": "genverify.errors",
     "GradientEstimator": "genverify.subjects.estimator",
@@ -55,6 +61,7 @@ _HOME = {
     "Map": "genverify.subjects.map",
     "Optimizer": "genverify.subjects.optimizer",
     "Outcome": "genverify.verdict",
+    "ParityReport": "genverify.parity.matrix",
     "Report": "genverify.report",
     "Rung": "genverify.verdict",
     "Sampler": "genverify.subjects.sampler",
@@ -63,6 +70,7 @@ _HOME = {
     "Verdict": "genverify.verdict",
     "identify": "genverify.identification",
     "parametrize_with_checks": "genverify.parametrize",
+    "parity": "genverify.parity.matrix",
     "replay": "genverify.verify",
     "verify": "genverify.verify",
 }
@@ -72,7 +80,9 @@ __all__ = [
     "Bijection",
     "Case",
     "Density",
+    "DiffusionProcess",
     "Evidence",
+    "Execution",
     "Formula",
     "GenverifyError",
     "GradientEstimator",
@@ -80,6 +90,7 @@ __all__ = [
     "Map",
     "Optimizer",
     "Outcome",
+    "ParityReport",
     "Report",
     "Rung",
     "Sampler",
@@ -92,6 +103,7 @@ __all__ = [
     "numerics",
     "oracles",
     "parametrize_with_checks",
+    "parity",
     "reference",
     "replay",
     "statistics",

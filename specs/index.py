@@ -96,14 +96,20 @@ READING_ORDER = (
     "low_rank_flows",
     "autoregressive_flows",
     "spline_flows",
+    "large_flows",
+    "residual_flows",
+    "continuous_flows",
     "dequantization",
+    "flow_training",
     "diffusion_process",
     "diffusion_sampling",
+    "sampler_convergence",
     "score_matching",
     "diffusion_equations",
     "edm",
     "edm_sampling",
     "flow_matching",
+    "ddpm_training",
 )
 
 _HEAD = """\

@@ -38,12 +38,14 @@ ARROWS: dict[str, set[str]] = {
     "preparation": _BELOW_VERIFY,
     "verify": _BELOW_VERIFY | {"preparation"},
     "identification": _BELOW_VERIFY,
+    "parity": (_BELOW_VERIFY - {"reference", "oracles"}) | {"preparation"},
     **dict.fromkeys(
-        ("pytest_plugin", "cli"), (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", FACE}
+        ("pytest_plugin", "cli"),
+        (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "identification", "parity", FACE},
     ),
     "parametrize": (_BELOW_VERIFY - {"reference", "oracles"}) | {"verify", "pytest_plugin", FACE},
     "__main__": {"cli"},
-    FACE: _BELOW_VERIFY | {"verify", "identification", "pytest_plugin", "parametrize", "cli"},
+    FACE: _BELOW_VERIFY | {"verify", "identification", "parity", "pytest_plugin", "parametrize", "cli"},
 }
 NAMELESS = {"utils", "util", "helpers", "helper", "core", "base", "common", "misc"}
 LONGEST = 400

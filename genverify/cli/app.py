@@ -1,4 +1,4 @@
-"""The command line: verify, check, identify, list, explain.
+"""The command line: verify, check, parity, identify, list, explain.
 
 Nothing here imports torch before a command needs it, so that ``genverify --help`` answers at once.
 """
@@ -130,6 +130,39 @@ def check(
             command=_command(target, kind, fields),
         )
     )  # fmt: skip
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def parity(
+    target: Annotated[
+        str, typer.Argument(help="package.module:attr or path/to/file.py:attr; every reference by default")
+    ] = "",
+    rest: Rest = None,
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help="bijection, formula, optimizer, map, …")] = "",
+    device: Annotated[str, typer.Option(help="Only executions on this device: cpu, cuda, cuda:1, mps, xpu.")] = "",
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Try torch.compile: seconds each.")] = True,
+    budget: Annotated[str, typer.Option(help="quick: one case, standard: two, thorough: four.")] = "quick",
+    seed: Annotated[int, typer.Option(help="Same subject and seed: same numbers; the times are this run's.")] = 0,
+    json: Json = "",
+    html: Html = "",
+    allow_inconclusive: Allow = False,
+    timeout: Timeout = 300.0,
+) -> None:
+    """One subject in many executions: devices, dtypes, compiled, channels last, threads, one row; ULPs and speed.
+
+    Fields of a kind of subject are options of their own name, as in `genverify check` (--like, --event-shape 3).
+    """
+    from genverify.cli.terminal import carry_out
+
+    fields = _extra(rest or ())
+    request = {
+        "mode": "parity", "target": target, "kind": kind or None, "fields": fields, "device": device,
+        "compiled": compiled, "budget": budget, "seed": seed, "checks": [],
+    }  # fmt: skip
+    _settings(budget, 0.5, seed, None, timeout)
+    raise typer.Exit(
+        carry_out(request, json=json, html=html, allow_inconclusive=allow_inconclusive, timeout=timeout, across=True)
+    )
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

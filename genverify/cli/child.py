@@ -136,7 +136,30 @@ def _identify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
     tell("text", text=str(answer))
 
 
-_MODES = {"check": _check, "verify": _verify, "identify": _identify}
+def _parity(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    from genverify.parity.execution import executions
+    from genverify.parity.matrix import parity
+    from genverify.report.data import verdict_to_data
+
+    if request["target"]:
+        from genverify.cli.declaring import declare
+
+        subjects = [declare(request["target"], request["kind"], [(name, text) for name, text in request["fields"]])]
+    else:
+        from genverify.formulas.references import reference_subjects
+
+        subjects = reference_subjects()
+    tried = executions(request["device"], compiled=request["compiled"])
+    tell("plan", checks=[(one.label, one.kind, f"parity.{execution.name}") for one in subjects for execution in tried])
+
+    def progress(verdict: Verdict, done: int, planned: int) -> None:
+        tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=planned)
+
+    report = parity(subjects, executions=tried, budget=request["budget"], seed=request["seed"], progress=progress)
+    tell("report", report=report.to_json())
+
+
+_MODES = {"check": _check, "verify": _verify, "identify": _identify, "parity": _parity}
 
 if __name__ == "__main__":
     main()

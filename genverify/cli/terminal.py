@@ -29,6 +29,7 @@ def carry_out(
     allow_inconclusive: bool = False,
     timeout: float = 300.0,
     by_subject: bool = False,
+    across: bool = False,
     command: str = "",
 ) -> int:
     """Runs a request in a child process, shows and writes its report; returns the exit status.
@@ -55,14 +56,20 @@ def carry_out(
         write(json, report.to_json())
     if html:
         write(html, report.to_html())
-    show_report(report, by_subject=by_subject)
+    show_report(report, by_subject=by_subject, across=across)
     return report.exit_status(allow_inconclusive)
 
 
-def show_report(report: Report, *, by_subject: bool = False) -> None:
-    """Prints a report: on a terminal in its width and colours, in a pipe as plain lines."""
+def show_report(report: Report, *, by_subject: bool = False, across: bool = False) -> None:
+    """Prints a report: on a terminal in its width and colours, in a pipe as plain lines; of executions as a matrix."""
     console = Console() if sys.stdout.isatty() else Console(width=160, color_system=None)
-    if by_subject and len({(v.subject, v.kind) for v in report}) > 1:
+    if across:
+        from genverify.parity.matrix import matrix
+
+        console.print(matrix(report))
+        for part in [*troubles(report), *closing(report)]:
+            console.print(part, soft_wrap=True)
+    elif by_subject and len({(v.subject, v.kind) for v in report}) > 1:
         console.print(subjects(report))
         for part in [*troubles(report), *closing(report)]:
             console.print(part, soft_wrap=True)

@@ -14,7 +14,7 @@ from genverify.noise.interception import Interception, Source
 from genverify.noise.laws import LAWS
 from genverify.noise.tape import Tape
 
-__all__ = ["Recorder", "record", "replay"]
+__all__ = ["Player", "Recorder", "record", "replay"]
 
 
 class Recorder(Source):
@@ -80,13 +80,20 @@ def _same(ours: Parameter, theirs: Parameter) -> bool:
     return not isinstance(ours, Tensor) and not isinstance(theirs, Tensor) and ours == theirs
 
 
-class _Player(Source):
+class Player(Source):
+    """Hands out the draws of a tape, in order."""
+
     wants_sites = True
 
-    def __init__(self, tape: Tape, strict: bool) -> None:
+    def __init__(self, tape: Tape, strict: bool = True) -> None:
         self.tape, self.strict, self.position = tape, strict, 0
 
     def feed(self, request: Request) -> Tensor | None:
+        """The next numbers of the tape.
+
+        Raises:
+            TapeMismatch: They are of another law or shape, or there are none.
+        """
         if self.position == len(self.tape.draws):
             if not self.strict:
                 return None
@@ -115,6 +122,11 @@ class _Player(Source):
         """A draw beyond the end of a tape that is not strict."""
 
     def finish(self) -> None:
+        """The program is over.
+
+        Raises:
+            TapeMismatch: Draws of the tape are left.
+        """
         left = len(self.tape.draws) - self.position
         if left and self.strict:
             raise TapeMismatch(
@@ -152,7 +164,7 @@ def replay(tape: Tape, strict: bool = True) -> Iterator[None]:
     >>> torch.equal(first, second.float())
     True
     """
-    player = _Player(tape, strict)
+    player = Player(tape, strict)
     with Interception(player):
         yield
     player.finish()
