@@ -1,4 +1,4 @@
-"""The command line: verify, check, parity, identify, list, explain.
+"""The command line: verify, check, parity, identify, bench, list, explain.
 
 Nothing here imports torch before a command needs it, so that ``genverify --help`` answers at once.
 """
@@ -182,6 +182,21 @@ def identify(
         show_report(answer.report)
         raise typer.Exit(answer.report.exit_status())
     typer.echo(answer.text)
+
+
+@app.command()
+def bench(
+    results: Annotated[list[str], typer.Argument(metavar="RESULTS.json...", help="What pytest-benchmark wrote.")],
+    out: Annotated[str, typer.Option(metavar="FILE.md", help="Write the tables there instead of printing them.")] = "",
+    picture: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Draw cost against d, batch and depth, as SVG; the extra plot.")
+    ] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="What else a reader should know of the run.")] = "",
+) -> None:
+    """Tables and pictures of benchmarks (`pytest --benchmark-json=RESULTS.json`); the machine by its model."""
+    from genverify.cli.benchmark_page import make
+
+    make(results, out=out, picture=picture, note=note)
 
 
 @app.command(name="list")

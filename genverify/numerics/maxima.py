@@ -10,7 +10,8 @@ from torch import Tensor
 
 __all__ = ["climbed", "local_maxima"]
 
-_CLIMBS = 60
+# Rounds for each dimension, of which each moves one coordinate, at first by a fourth of this.
+_CLIMBS, _FIRST = 24, 4.0
 # Steps so small beside the first lead nowhere any more.
 _SMALL = 2.0**-16
 # From how far the climbs begin: a third of them each.
@@ -65,5 +66,5 @@ def local_maxima(
     if not len(at):
         return at
     # Many climbs end at one place: it is told once.
-    ends = climbed(clean, at, 2.0, _CLIMBS)
+    ends = climbed(clean, at, _FIRST, _CLIMBS * dims)
     return torch.unique((ends * _TOLD).round(), dim=0) / _TOLD
