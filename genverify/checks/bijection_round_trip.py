@@ -21,6 +21,8 @@ __all__ = ["round_trip_forward", "round_trip_inverse"]
 _UNIT = 1.0
 # How many half units the last operation of a map may be off.
 _HALF_UNITS = 4.0
+# Of a search for where a map gets flat: how many dimensions it may have, and the steps.
+_FEW, _BISECTIONS = 16, 40
 
 
 def _has_inverse(subject: Bijection) -> str | None:
@@ -111,9 +113,42 @@ def _undetermined(at: Evaluation) -> Tensor:
     if found is None or y.numel() != at.x.numel():
         return nowhere
     inverse, problem = torch.linalg.inv_ex(found.double())
+    told = _cut_off(at, problem != 0) if bool((problem != 0).any()) else problem != 0
     moved = inverse.abs() @ (_HALF_UNITS * unit_roundoff(y.dtype) * y.double().abs().reshape(at.rows, -1, 1))
     moved = torch.where(problem == 0, moved.reshape(at.rows, -1).amax(1), nowhere)
-    return torch.where(torch.isfinite(moved), moved, nowhere)
+    return torch.where(told, torch.zeros_like(moved), torch.where(torch.isfinite(moved), moved, nowhere))
+
+
+def _cut_off(at: Evaluation, flat: Tensor) -> Tensor:
+    """Which of the rows where J is singular are flat because the map is cut off, not because it levels out, [rows].
+
+    On the way from zero to x the least singular value of a map with continuous derivatives passes √u before it is lost
+    in rounding; that of one that is clamped falls from where it is to nothing.
+    """
+    none = torch.zeros_like(flat)
+    if not at.subject.where.whole or at.x[0].numel() > _FEW:
+        return none
+    begun = _least(at, torch.zeros_like(at.x))
+    unit = unit_roundoff(at.x.dtype)
+    low, high = torch.zeros(at.rows, dtype=torch.float64), torch.ones(at.rows, dtype=torch.float64)
+    least = begun
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        there = _least(at, at.x * middle.to(at.x).reshape(-1, *[1] * (at.x.ndim - 1)))
+        steep = there > unit * begun
+        low, high = torch.where(steep, middle, low), torch.where(steep, high, middle)
+        least = torch.where(steep, there, least)
+    return flat & (begun > unit**0.5) & (least > unit**0.5 * begun)
+
+
+def _least(at: Evaluation, x: Tensor) -> Tensor:
+    """The least singular value of J in each row; zero where J is not finite or not known."""
+    found = jacobians(at, x)
+    if found is None:
+        return torch.zeros(at.rows, dtype=torch.float64)
+    finite = torch.isfinite(found).flatten(1).all(1)[:, None, None]
+    safe = torch.where(finite, found.double(), torch.zeros_like(found, dtype=torch.float64))
+    return torch.linalg.svdvals(safe)[:, -1]
 
 
 def _largest(values: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 import torch
@@ -22,6 +21,7 @@ from tests.benchmarks.evaluations_table import (
     fixed_size,
     problems,
     read,
+    refuted,
 )
 
 DOUBLE = torch.float64
@@ -52,11 +52,17 @@ def test_the_page_has_every_problem():
 
 
 @pytest.mark.parametrize("name", _KNOWN)
-def test_a_thousandth_is_refuted_in_no_more_than_the_page_says(name):
+def test_a_thousandth_is_refuted_in_no_more_than_the_page_says(benchmark, name):
     """At the page's budget; and where the page says that it is not, it sees what it says that it sees."""
-    count, budget, method = _PAGE[name][:3]
-    begun, problem = time.process_time(), _KNOWN[name]
-    found, spent = first_refuted(problem)
+    count, budget, method, _, fixed, sequential = _PAGE[name]
+    problem = _KNOWN[name]
+    refuted(problem, 1.0, problem.least)  # what is imported once is no part of it
+    benchmark.group = "Refuting a bias of a thousandth: evaluations, and samples of other tests"
+    found, spent = benchmark.pedantic(first_refuted, args=(problem,), rounds=1)
+    benchmark.extra_info.update(
+        {"label": name, "evaluations": int(found.evidence.figures["evaluations"]), "by": method},
+        **{"refuted": found.outcome is gv.Outcome.FAIL, "t-test": fixed, "sequential test": sequential},
+    )
     assert found.evidence.figures["evaluations"] <= _number(count)
     if budget == "–":
         assert found.outcome is not gv.Outcome.FAIL
@@ -64,7 +70,6 @@ def test_a_thousandth_is_refuted_in_no_more_than_the_page_says(name):
     else:
         assert found.outcome is gv.Outcome.FAIL
         assert spent <= BUDGETS[budget].evaluations
-    print(f"{name}: {count} evaluations, {time.process_time() - begun:.2f} s")
 
 
 def test_the_text_on_kinks_is_that_of_the_table():

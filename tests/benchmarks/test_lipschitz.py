@@ -37,6 +37,8 @@ CRITICS = {
 @pytest.mark.parametrize("name", CRITICS)
 def test_certificate(benchmark, name):
     net = critic(**CRITICS[name])
+    benchmark.group = "A critic of twenty convolutions: certificate and witness"
+    benchmark.extra_info["label"] = f"certificate, {name}"
     found = benchmark.pedantic(certificate, args=(net, EVENT), rounds=1, warmup_rounds=0)
     assert found.upper < float("inf")
 
@@ -45,5 +47,7 @@ def test_certificate(benchmark, name):
 def test_witness(benchmark, name):
     net = critic(**CRITICS[name])
     starts = torch.sin(torch.arange(32.0 * 3 * 32 * 32, dtype=torch.float64)).reshape(32, *EVENT)
+    benchmark.group = "A critic of twenty convolutions: certificate and witness"
+    benchmark.extra_info["label"] = f"witness, {name}"
     found = benchmark.pedantic(longest_chord, args=(net, starts), rounds=1, warmup_rounds=0)
     assert found is not None
