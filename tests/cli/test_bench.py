@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import subprocess
@@ -62,8 +63,11 @@ def results(tmp_path_factory):
     (folder / "pytest.ini").write_text("[pytest]\n")
     words = ["-p", "tests.benchmarks.conftest", "-p", "no:cacheprovider", "-q", f"--rootdir={folder}"]
     command = [sys.executable, "-m", "pytest", *words, f"--benchmark-json={folder / 'run.json'}", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # A run of its own: where this one is a worker of pytest-xdist, pytest-benchmark would not time anything.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "run.json").exists(), done.stdout + done.stderr
     return folder / "run.json"
 
 
