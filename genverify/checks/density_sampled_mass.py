@@ -52,7 +52,7 @@ def sampled_mass(subject: Density, log_density: LogDensity, dtype: torch.dtype, 
         target=1.0, resolution=subject.finest, alpha=run.alpha, beta=run.alpha, max_samples=_DRAWS * run.budget.samples,
         assumption=Bounded(0.0, max(weights.cap, _ROOM), origin="weights, cut at twice the largest that was met"),
     ).run(weights.cut)  # fmt: skip
-    return _judged(subject, found, weights, dtype)
+    return _judged(subject, found, weights, dtype, led=len(hints) > 0)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def _importance(
     return weights if math.isfinite(weights.cap) else None
 
 
-def _judged(subject: Density, found: MeanTestResult, weights: _Weights, dtype: torch.dtype) -> Judgement:
+def _judged(
+    subject: Density, found: MeanTestResult, weights: _Weights, dtype: torch.dtype, *, led: bool
+) -> Judgement:  # fmt: skip
     mass, low, high = float(found.estimate), float(found.lower), float(found.upper)
     rounding = _ROUNDINGS * torch.finfo(dtype).eps
     evidence = {
@@ -162,6 +164,13 @@ def _judged(subject: Density, found: MeanTestResult, weights: _Weights, dtype: t
         )  # fmt: skip
     if found.outcome == "no bias":
         return passed(**evidence)
+    if found.outcome == "bias" and mass < 1.0 and not led:
+        # A narrow part that no slope leads to is missed by every walk, and only the subject's draws tell where it is.
+        return inconclusive(
+            f"{words} was found by walks, and there may be more where none leads; give the density beside its draws "
+            "(an object with log_prob and sample), or say where the mass is by around=(center, scale)",
+            notes=subject.prepared.notes,
+        )  # fmt: skip
     if found.outcome == "bias" and 1.0 - high > rounding and weights.effective > _EFFECTIVE:
         return failed(**evidence, message=f"the density integrates to less than {high:.4g}: {words}")
     return inconclusive(
