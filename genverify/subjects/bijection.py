@@ -126,12 +126,7 @@ class Bijection(Subject):
         Raises:
             UsageError: No adapter has prepared the subject.
         """
-        if self.maps is None:
-            raise UsageError(
-                given=f"{self.label} as it was declared", expected="a prepared subject",
-                do="run it through genverify.verify, or through genverify.verify.prepare first",
-            )  # fmt: skip
-        return self.maps
+        return self.settled(self.maps)
 
 
 def shape(name: str, given: Any) -> tuple[int, ...] | None:  # noqa: ANN401 - what a person typed

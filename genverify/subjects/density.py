@@ -97,9 +97,4 @@ class Density(Subject):
         Raises:
             UsageError: No adapter has prepared the subject.
         """
-        if self.call is None:
-            raise UsageError(
-                given=f"{self.label} as it was declared", expected="a prepared subject",
-                do="run it through genverify.verify, or through genverify.verify.prepare first",
-            )  # fmt: skip
-        return self.call
+        return self.settled(self.call)

@@ -176,12 +176,7 @@ class DiffusionProcess(Subject):
         Raises:
             UsageError: No adapter has prepared the subject.
         """
-        if self.prepared is None:
-            raise UsageError(
-                given=f"{self.label} as it was declared", expected="a prepared subject",
-                do="run it through genverify.verify, or through genverify.verify.prepare first",
-            )  # fmt: skip
-        return self.prepared
+        return self.settled(self.prepared)
 
     @property
     def against(self) -> DiffusionOracles:

@@ -175,12 +175,7 @@ class Map(Subject):
         Raises:
             UsageError: No adapter has prepared the subject.
         """
-        if self.prepared is None:
-            raise UsageError(
-                given=f"{self.label} as it was declared", expected="a prepared subject",
-                do="run it through genverify.verify, or through genverify.verify.prepare first",
-            )  # fmt: skip
-        return self.prepared
+        return self.settled(self.prepared)
 
 
 def _shapes(name: str, given: Any) -> tuple[tuple[int, ...], ...]:  # noqa: ANN401 - what a person typed

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+from genverify.errors import UsageError
 
 __all__ = ["Subject"]
+
+Calls = TypeVar("Calls")
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,16 @@ class Subject:
             if isinstance(found, str):
                 return found.replace("<locals>.", "")
         return type(self.f).__name__
+
+    def settled(self, calls: Calls | None) -> Calls:
+        """What an adapter has filled in.
+
+        Raises:
+            UsageError: No adapter has prepared the subject.
+        """
+        if calls is None:
+            raise UsageError(
+                given=f"{self.label} as it was declared", expected="a prepared subject",
+                do="run it through genverify.verify, or through genverify.verify.prepare first",
+            )  # fmt: skip
+        return calls
