@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from genverify.checks.training_step_replay import Played
 from genverify.subjects.training_observation import Observed, in_dtype
@@ -15,11 +15,12 @@ __all__ = ["not_by_sample", "results_each"]
 
 def results_each(played: Played) -> int:
     """How many numbers the discriminator returns for each sample."""
-    x = _points(played)
-    if x is None or played.critic is None:
+    where = _where(played)
+    if not where:
         return 1
+    x, *beside = played.points[where]
     with torch.random.fork_rng(devices=[]), in_dtype(x.dtype), torch.no_grad():
-        return played.critic(x).numel() // max(1, len(x))
+        return played.critics[where](x, *beside).numel() // max(1, len(x))
 
 
 def not_by_sample(seen: Observed, played: Played) -> str:
@@ -30,11 +31,11 @@ def not_by_sample(seen: Observed, played: Played) -> str:
             f"D returns {each} numbers for each sample, and a penalty on the slope is of one: what is penalised is the "
             "slope of their sum; judge it with a critic of one number a sample"
         )
-    x = _points(played)
-    if x is None or played.critic is None or len(x) < 2:
+    where = _where(played)
+    if not where or len(played.points[where][0]) < 2:
         return ""
-    others, largest = _moved(played, x)
-    if not others > math.sqrt(torch.finfo(x.dtype).eps) * largest:
+    others, largest = _moved(played, where)
+    if not others > math.sqrt(torch.finfo(played.points[where][0].dtype).eps) * largest:
         return ""
     layers = _of_batches(seen.world.networks.get("D"))
     return (
@@ -44,20 +45,20 @@ def not_by_sample(seen: Observed, played: Played) -> str:
     )
 
 
-def _points(played: Played) -> Tensor | None:
-    return next((played.points[name] for name in ("between", "real", "generated") if name in played.points), None)
+def _where(played: Played) -> str:
+    return next((name for name in ("between", "real", "generated") if name in played.points), "")
 
 
-def _moved(played: Played, x: Tensor) -> tuple[float, float]:
+def _moved(played: Played, where: str) -> tuple[float, float]:
     """(how far the results on the other rows move when the first row does, the largest result)."""
-    assert played.critic is not None
+    x, *rest = played.points[where]
     beside = x.clone()
     beside[0] += 1.0
     found = []
     for at in (x, beside):
         with torch.random.fork_rng(devices=[]), in_dtype(x.dtype), torch.no_grad():
             torch.default_generator.manual_seed(0)
-            found.append(played.critic(at).reshape(len(x), -1))
+            found.append(played.critics[where](at, *rest).reshape(len(x), -1))
     return float((found[0] - found[1])[1:].abs().max()), float(found[0].abs().max())
 
 

@@ -25,7 +25,7 @@ _NONE, _NEAR = 2.0**-12, 2.0**-5
 Columns = Callable[[Played], list[Tensor]]
 # (coefficients, share of the first column, residual, allowed)
 Solved = tuple[list[float], float, float, float]
-Penalty = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+Penalty = Callable[..., Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +176,7 @@ def penalty_fit(
     vectors = [columns_of(family)(played) for family in families]
     for name, where in _places(penalties, played):
         try:
-            assert played.critic is not None
-            term = gradient_of(penalties[name](played.critic, played.points[where]), played)
+            term = gradient_of(penalties[name](played.critics[where], *played.points[where]), played)
         except (RuntimeError, ValueError):  # a critic that cannot be taken row by row
             continue
         for family, own_vectors in zip(families, vectors, strict=True):
@@ -210,7 +209,7 @@ def _with_penalty(family: LossFamily, penalty: Penalty, where: str) -> Columns:
     """The vectors of a family, and the gradient of the penalty at the points of that name."""
 
     def columns(played: Played) -> list[Tensor]:
-        assert played.critic is not None
-        return [*columns_of(family)(played), gradient_of(penalty(played.critic, played.points[where]), played)]
+        term = gradient_of(penalty(played.critics[where], *played.points[where]), played)
+        return [*columns_of(family)(played), term]
 
     return columns

@@ -133,7 +133,7 @@ def _particular(played: Played) -> tuple[str, ...]:
     each = results_each(played)
     if each > 1:
         said += (f"D returns {each} numbers for each sample: the loss is a mean over all of them",)
-    made = played.points.get("generated")
+    (made, *_) = played.points.get("generated", (None,))
     if made is not None and len(made) > 1 and bool((made == made[:1]).all()):
         said += (f"the {len(made)} generated samples are one and the same: their mean is over a single draw",)
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,22 +36,34 @@ class Played:
         real: On samples of the data, flat.
         fake: On generated samples, flat.
         leaves: Parameter of the network that is trained → the leaf that stands for it.
-        critic: Points → results, by those leaves; where the discriminator is trained.
-        points: Where a penalty may be taken: real, generated, between.
+        points: Where a penalty may be taken (real, generated, between): samples, and what is given with each of them,
+            such as its class; where the discriminator is trained.
+        critics: Under the same names, rows of these → results, by those leaves.
     """
 
     real: Tensor
     fake: Tensor
     leaves: dict[str, Tensor]
-    critic: Callable[[Tensor], Tensor] | None = None
-    points: dict[str, Tensor] = field(default_factory=dict)
+    points: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
+    critics: dict[str, Callable[..., Tensor]] = field(default_factory=dict)
+
+
+def _given(call: NetworkCall) -> dict[int | str, Any]:
+    """What a network was given, by place or by name."""
+    return {**dict(enumerate(call.args)), **call.kwargs}
+
+
+def _place(call: NetworkCall) -> int | str | None:
+    """Under which place or name it was given its samples: the first numbers that have rows."""
+    for place, value in _given(call).items():
+        if isinstance(value, Tensor) and value.is_floating_point() and value.dim():
+            return place
+    return None
 
 
 def _input(call: NetworkCall) -> Tensor | None:
-    for value in (*call.args, *call.kwargs.values()):
-        if isinstance(value, Tensor) and value.is_floating_point() and value.dim():
-            return value
-    return None
+    place = _place(call)
+    return None if place is None else _given(call)[place]
 
 
 def _shift_data(world: World) -> None:
@@ -168,29 +181,53 @@ def by_side(parts: list[tuple[Tensor, Flags]]) -> tuple[Tensor, Tensor]:
 def _play_d(subject: TrainingStep, nets: dict, wanted: list, flags: dict) -> Played:
     net = nets["D"]
     leaves = leaves_of([call for _, call in wanted], net)
-    parts, points = [], {"real": [], "generated": [], "between": []}
-    last: NetworkCall | None = None
+    parts = []
     with torch.random.fork_rng(devices=[]), in_dtype(subject.calls.dtype):
         for k, call in wanted:
             buffers = {name: t.clone() for name, t in call.state.items() if name not in leaves}
             parts.append((called(net, call, {**buffers, **leaves}, call.args, dict(call.kwargs)), flags[k]))
-            x = _input(call)
-            assert x is not None
-            for name, rows in zip(points, flags[k], strict=True):
-                points[name].append(x.detach()[rows])
-            last = call
     real, fake = by_side(parts)
-    assert last is not None
-    buffers = {name: t.clone() for name, t in last.state.items() if name not in leaves}
+    last = wanted[-1][1]
+    state = {**{name: t.clone() for name, t in last.state.items() if name not in leaves}, **leaves}
+    points, critics = {}, {}
+    for side, name in enumerate(("real", "generated", "between")):
+        chosen = [(call, flags[k][side]) for k, call in wanted if bool(flags[k][side].any())]
+        if len({_place(call) for call, _ in chosen}) == 1:
+            rows = _joined([_at(call, of) for call, of in chosen], [int(of.sum()) for _, of in chosen])
+            if rows:
+                points[name] = tuple(rows.values())
+                critics[name] = _critic(net, state, _given(chosen[-1][0]), list(rows))
+    return Played(real=real, fake=fake, leaves=leaves, points=points, critics=critics)
 
-    def critic(x: Tensor) -> Tensor:
-        return functional_call(net, {**buffers, **leaves}, (x,))
 
-    joined = {name: torch.cat(rows) for name, rows in points.items() if len({t.shape[1:] for t in rows}) == 1}
-    return Played(
-        real=real, fake=fake, leaves=leaves, critic=critic,
-        points={name: rows for name, rows in joined.items() if len(rows)},
-    )  # fmt: skip
+def _at(call: NetworkCall, rows: Tensor) -> dict[int | str, Tensor]:
+    """Of what a call was given with a row for each sample, these rows: the samples first."""
+    given = {
+        place: value.detach()[rows] for place, value in _given(call).items()
+        if isinstance(value, Tensor) and value.dim() and len(value) == len(rows)
+    }  # fmt: skip
+    own = _place(call)
+    return {place: given[place] for place in sorted(given, key=lambda place: place != own)}
+
+
+def _joined(parts: list[dict[int | str, Tensor]], rows: list[int]) -> dict[int | str, Tensor]:
+    """The rows of several calls, one below the other; nothing where they do not fit."""
+    places = list(parts[-1])
+    shapes = [[part[place].shape[1:] for place in places if place in part] for part in parts]
+    if any(list(part) != places for part in parts) or any(shape != shapes[0] for shape in shapes) or not sum(rows):
+        return {}
+    return {place: torch.cat([part[place] for part in parts]) for place in places}
+
+
+def _critic(
+    net: nn.Module, state: dict[str, Tensor], given: dict[int | str, Any], places: list[int | str]
+) -> Callable[..., Tensor]:
+    def critic(*rows: Tensor) -> Tensor:
+        here = {**given, **dict(zip(places, rows, strict=True))}
+        args = tuple(value for key, value in here.items() if isinstance(key, int))
+        return functional_call(net, state, args, {key: value for key, value in here.items() if isinstance(key, str)})
+
+    return critic
 
 
 def _play_g(subject: TrainingStep, nets: dict, calls: list, wanted: list, flags: dict) -> Played:

@@ -27,16 +27,30 @@ def introduce(subject: TrainingStep) -> TrainingStep:
     """The step with the oracles of the losses that it may follow."""
     oracles = StepOracles(
         families=_families(False), probability_families=_families(True), penalties={
-            "(‖∇D‖ − 1)² between": lambda critic, x: ((_norms(critic, x) - 1) ** 2).mean(),
-            "max(0, ‖∇D‖ − 1)² between": lambda critic, x: (torch.relu(_norms(critic, x) - 1) ** 2).mean(),
-            "‖∇D‖²": lambda critic, x: penalties.squared_slopes(critic, x).sum() / len(x),
+            "(‖∇D‖ − 1)² between": lambda critic, *x: ((_norms(critic, *x) - 1) ** 2).mean(),
+            "max(0, ‖∇D‖ − 1)² between": lambda critic, *x: (torch.relu(_norms(critic, *x) - 1) ** 2).mean(),
+            "‖∇D‖²": lambda critic, *x: (_row_slopes(critic, *x) ** 2).sum() / len(x[0]),
         },
     )  # fmt: skip
     return replace(subject, oracles=oracles, memory={})
 
 
-def _norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    return penalties.slopes(critic, x).flatten(1).norm(dim=1)
+def _norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
+    return _row_slopes(critic, *x).flatten(1).norm(dim=1)
+
+
+def _row_slopes(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
+    """The slope at each row, also of a critic that looks at numbers one by one, which vmap does not let it do."""
+    try:
+        return penalties.slopes(critic, *x)
+    except RuntimeError:
+        found = []
+        with torch.enable_grad():
+            for row in range(len(x[0])):
+                at, *beside = (part[row : row + 1] for part in x)
+                at = at.detach().requires_grad_(True)
+                found.append(torch.autograd.grad(critic(at, *beside).sum(), at, create_graph=True)[0])
+        return torch.cat(found)
 
 
 def _slope(total: Tensor, x: Tensor) -> Tensor:

@@ -14,20 +14,20 @@ from torch import Tensor
 __all__ = ["deviation", "interpolated", "slopes", "squared_slopes", "two_sided"]
 
 
-def slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The gradient of the critic at each row: ``∇C(x_i)``.
+def slopes(critic: Callable[..., Tensor], x: Tensor, *beside: Tensor) -> Tensor:
+    """The gradient of the critic at each row, of what is beside it none: ``∇_x C(x_i, c_i)``.
 
-    Shapes: x [batch, event] → [batch, event]; a critic of rows.
+    Shapes: x [batch, event], each condition [batch, …] → [batch, event]; a critic of rows.
 
     >>> slopes(lambda x: (x**2).sum(-1), torch.tensor([[1.0, 2.0]]))
     tensor([[2., 4.]])
     """
-    return torch.func.vmap(torch.func.grad(lambda row: critic(row[None]).sum()))(x)
+    return torch.func.vmap(torch.func.grad(lambda *row: critic(*(part[None] for part in row)).sum()))(x, *beside)
 
 
-def squared_slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The terms of ``‖∇C(x_i)‖²``: a row of squares for each sample [batch, event]."""
-    return slopes(critic, x) ** 2
+def squared_slopes(critic: Callable[..., Tensor], x: Tensor, *beside: Tensor) -> Tensor:
+    """The terms of ``‖∇_x C(x_i, c_i)‖²``: a row of squares for each sample [batch, event]."""
+    return slopes(critic, x, *beside) ** 2
 
 
 def interpolated(real: Tensor, fake: Tensor, share: Tensor, *, flipped: bool = False) -> Tensor:

@@ -143,12 +143,13 @@ class StepOracles:
     Attributes:
         families: Losses of logits.
         probability_families: Losses of probabilities, for networks that end in a sigmoid.
-        penalties: Name → (critic, points) → the penalty on the critic's slope there, differentiable in its weights.
+        penalties: Name → (critic, points, what is beside each) → the penalty on the critic's slope in these points,
+            differentiable in its weights.
     """
 
     families: tuple[LossFamily, ...]
     probability_families: tuple[LossFamily, ...]
-    penalties: Mapping[str, Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]]
+    penalties: Mapping[str, Callable[..., Tensor]]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def heun_step(denoiser: Denoiser, x: Tensor, sigma: Tensor, sigma_next: Tensor) 
     now, then = _beside(sigma, x), _beside(sigma_next, x)
     start = (x - denoiser(x, sigma)) / now
     guess = x + (then - now) * start
-    end = (guess - denoiser(guess, sigma_next)) / then
+    # Divided by one where the step ends at zero: of a branch that is not taken, a gradient of 0 · ∞ would be left.
+    end = (guess - denoiser(guess, sigma_next)) / torch.where(then > 0, then, torch.ones_like(then))
     return torch.where(then > 0, x + (then - now) * 0.5 * (start + end), guess)
 
 
