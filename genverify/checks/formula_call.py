@@ -26,7 +26,7 @@ from genverify.subjects.specification import CALL, Layout, Role
 # Under which a subject remembers that it draws from a generator that is not seen.
 _UNSEEN = "unseen draws"
 
-__all__ = ["Call", "Unreadable", "call", "layout_of", "witness"]
+__all__ = ["Call", "Undrawn", "Unreadable", "call", "layout_of", "witness"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class Call:
         changed: Parameters whose value the call changed.
         dtype: The narrowest floating dtype among inputs and outputs.
         returned_tensor: Whether the results were tensors, and not numbers or arrays.
+        undrawn: Whether it drew nothing where the formula draws, at a case at which the value does not depend on it.
     """
 
     outputs: tuple[torch.Tensor, ...]
@@ -51,6 +52,15 @@ class Call:
     changed: tuple[str, ...] = ()
     dtype: torch.dtype = torch.float64
     returned_tensor: bool = True
+    undrawn: bool = False
+
+
+class Undrawn(Unreadable):
+    """The subject drew nothing, and the formula draws; `made` is the call with no draws."""
+
+    def __init__(self, message: str, made: Call) -> None:
+        super().__init__(message)
+        self.made = made
 
 
 def layout_of(subject: Formula, case: Case) -> Layout:
@@ -75,16 +85,19 @@ def call(subject: Formula, case: Case, *, gradients: bool = False) -> Call:
         result = _left_in_grad(carriers[0])
     outputs, returned_tensor = results(subject, result)
     known = subject.memory.get("readings", {}).get(case["#options"] if "#options" in case else 0)
-    try:
-        draws = {} if tape is None else roles(subject, tape, case, layout_of(subject, case), known)
-    except Unreadable as error:
-        raise _of_the_unseen(subject, case, error) from None
     floats = [t.dtype for t in (*leaves.values(), *(outputs if returned_tensor else ())) if t.is_floating_point()]
-    return Call(
-        outputs=outputs, inputs=leaves, draws=draws, tape=tape, changed=_changed(subject, leaves, before),
+    made = Call(
+        outputs=outputs, inputs=leaves, tape=tape, changed=_changed(subject, leaves, before),
         dtype=max(floats, key=lambda one: torch.finfo(one).eps, default=torch.float64),
         returned_tensor=returned_tensor,
     )  # fmt: skip
+    if tape is None:
+        return made
+    try:
+        return replace(made, draws=roles(subject, tape, case, layout_of(subject, case), known))
+    except Unreadable as error:
+        found = _of_the_unseen(subject, case, error)
+        raise (found if tape.draws or found is not error else Undrawn(str(error), made)) from None
 
 
 def _of_the_unseen(subject: Formula, case: Case, error: Unreadable) -> Unreadable:

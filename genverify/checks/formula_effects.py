@@ -8,6 +8,7 @@ from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
 from genverify.checks.formula_comparison import compare
 from genverify.checks.formula_identity import identify, identity_of
+from genverify.checks.formula_undrawn import called
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
@@ -27,7 +28,7 @@ __all__ = ["inputs_untouched", "repeatable"]
 def inputs_untouched(subject: Formula, case: Case, run: Run) -> Judgement:
     """Compares copies of the inputs before and after."""
     try:
-        made = call(subject, case)
+        made = called(subject, case)
     except Unreadable as error:
         return inconclusive(str(error))
     changed = [name for name in made.changed if name not in subject.in_place]
@@ -61,10 +62,10 @@ def repeatable(subject: Formula, case: Case, run: Run) -> Judgement:
     found = identity_of(subject, case)
     between = _other(subject, case)
     try:
-        first = call(subject, case)
-        other = call(subject, between)
+        first = called(subject, case)
+        other = called(subject, between)
         torch.default_generator.manual_seed(case.seed + 1)
-        again = call(subject, case)
+        again = called(subject, case)
     except Unreadable as error:
         return inconclusive(str(error))
     for one, two in zip(first.outputs, again.outputs, strict=True):

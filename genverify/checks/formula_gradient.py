@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -11,12 +10,12 @@ import torch
 from genverify.checks.check import check
 from genverify.checks.formula_call import Call, Unreadable, call, layout_of, witness
 from genverify.checks.formula_comparison import compare
+from genverify.checks.formula_gradients import Gradients, gradients_of
 from genverify.checks.formula_identity import identify, identity_of
 from genverify.checks.formula_kink import at_a_kink
-from genverify.checks.formula_measured import measured_gradients
-from genverify.checks.formula_oracle import argument_of, fitted, oracle_of
+from genverify.checks.formula_undrawn import called
 from genverify.errors import SubjectRaised
-from genverify.numerics.rounding import Allowance, allowance, gradient_allowance, unit_roundoff
+from genverify.numerics.rounding import Allowance, unit_roundoff
 from genverify.subjects.budget import Run
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case
@@ -51,13 +50,15 @@ def gradient(subject: Formula, case: Case, run: Run) -> Judgement:
     if not found.accepted:
         return inconclusive("the value follows no accepted dialect, so the gradient has nothing to be held against")
     try:
-        made = call(subject, case, gradients=True)
+        made = called(subject, case, gradients=True)
     except Unreadable as error:
         return inconclusive(str(error))
     except SubjectRaised as raised:
         if "numpy" not in str(raised):
             raise
         return not_applicable(f"the subject leaves torch for NumPy, which carries no gradient: {raised}")
+    if made.undrawn:
+        return inconclusive("the subject draws nothing there, and the value does not depend on it: its slope may")
     leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
     if not leaves:
         return not_applicable("no argument of the subject is differentiable")
@@ -157,10 +158,10 @@ def no_number(subject: Formula, case: Case, dialect: Dialect) -> Judgement | Non
     if _claimed(subject) is not None:
         return None
     try:
-        made = call(subject, case, gradients=True)
+        made = called(subject, case, gradients=True)
     except (Unreadable, SubjectRaised):
         return None  # what it raises is said by formula.gradient
-    leaves = {n: t for n, t in made.inputs.items() if t.requires_grad}
+    leaves = {n: t for n, t in made.inputs.items() if t.requires_grad and not made.undrawn}
     for index, out in enumerate(made.outputs):
         if not out.requires_grad or not leaves:
             continue
@@ -176,14 +177,9 @@ def _lost(
     subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, grad: torch.Tensor
 ) -> Judgement | None:
     assert subject.specification is not None
-    terms, values, names = oracle_of(subject, case, made, dialect, output=index, gradient=True)
     out, got = made.outputs[index], _in_the_formulas_shape(subject, case, name, grad)
-    with torch.no_grad():
-        shape = tuple(torch.broadcast_tensors(*terms(*values))[0].shape)
-    weight = fitted(subject, case, dialect, index, torch.ones(out.shape, dtype=torch.float64), shape)
-    if weight is None:
-        return None
-    bound = _quick(terms, values, names.index(name), weight, made.dtype, subject.specification.operations)
+    held = gradients_of(subject, case, made, dialect, index, torch.ones(out.shape, dtype=torch.float64), (name,))
+    bound = held.quick(name, made.dtype)
     if bound is None:
         return None
     at = ~torch.isfinite(got) & bound.examined & (bound.value.abs() > unit_roundoff(made.dtype))
@@ -219,9 +215,9 @@ def _one_output(
         name: _in_the_formulas_shape(subject, case, name, torch.zeros_like(leaf) if grad is None else grad)
         for (name, leaf), grad in zip(leaves.items(), grads, strict=True)
     }
-    measured: dict[tuple[str, torch.dtype], dict[str, Allowance]] = {}
+    held = [gradients_of(subject, case, made, one, index, cotangent, tuple(got)) for one in dialects]
     for name in got:
-        candidates = [_compare(subject, case, made, one, index, name, cotangent, got, measured) for one in dialects]
+        candidates = [_compare(subject, case, made, index, name, one, got) for one in held]
         judged.append(min(candidates, key=lambda one: (one.outcome == "FAIL", one.evidence.ratio)))
     return judged
 
@@ -238,17 +234,16 @@ def _bound(subject: Formula, name: str) -> Bound:
 
 
 def _compare(
-    subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
-    got: dict[str, torch.Tensor], measured: dict[tuple[str, torch.dtype], dict[str, Allowance]],
-) -> Judgement:  # fmt: skip
+    subject: Formula, case: Case, made: Call, index: int, name: str, held: Gradients, got: dict[str, torch.Tensor]
+) -> Judgement:
     accuracy = identity_of(subject, case).accuracy or made.dtype
-    judged = _within(subject, case, made, dialect, index, name, cotangent, got, accuracy, measured)
+    judged = _within(subject, case, made, name, held, got, accuracy)
     assert subject.specification is not None
-    if judged.outcome == "FAIL" and subject.specification.kinks and at_a_kink(subject, case, made, dialect, index):
+    if judged.outcome == "FAIL" and subject.specification.kinks and at_a_kink(subject, case, made, held.dialect, index):
         return inconclusive("the formula has a kink there: any subgradient will do")
     if judged.outcome == "FAIL" and accuracy is torch.float64:
         # Narrowness is reported, not accused: see formula.value.
-        narrow = _within(subject, case, made, dialect, index, name, cotangent, got, torch.float32, measured)
+        narrow = _within(subject, case, made, name, held, got, torch.float32)
         if narrow.outcome == "PASS":
             note = "accurate to float32 only at some inputs: a guard such as log(x + 1e-8)?"
             return replace(narrow, evidence=replace(narrow.evidence, unit="float32", notes=(note,)))
@@ -256,65 +251,32 @@ def _compare(
 
 
 def _within(
-    subject: Formula, case: Case, made: Call, dialect: Dialect, index: int, name: str, cotangent: torch.Tensor,
-    gots: dict[str, torch.Tensor], accuracy: torch.dtype,
-    measured: dict[tuple[str, torch.dtype], dict[str, Allowance]],
+    subject: Formula, case: Case, made: Call, name: str, held: Gradients, gots: dict[str, torch.Tensor],
+    accuracy: torch.dtype,
 ) -> Judgement:  # fmt: skip
     assert subject.specification is not None
-    specification = subject.specification
-    terms, values, names = oracle_of(subject, case, made, dialect, output=index, gradient=True)
-    with torch.no_grad():
-        shape = tuple(torch.broadcast_tensors(*terms(*values))[0].shape)
-    weight = fitted(subject, case, dialect, index, cotangent, shape)
-    if weight is None:
-        message = f"the result has shape {tuple(cotangent.shape)} where {dialect} has {shape}"
+    if held.weight is None:
+        message = f"the result has shape {held.returned} where {held.dialect} has {held.shape}"
         return failed(examined=1, quantity="shape", message=message, witness=witness(subject, case))
-    got, key = gots[name], (str(dialect), accuracy)
-    if specification.measured:
-        if key not in measured:
-            measured[key] = measured_gradients(
-                terms, values, names, weight, gots, dtype=accuracy, operations=specification.operations
-            )
-        judged = _judge(subject, case, made, measured[key][name], name, got)
+    got = gots[name]
+    if subject.specification.measured:
+        judged = _judge(subject, case, made, held.measured(accuracy, gots)[name], name, got)
         if judged.outcome != "INCONCLUSIVE":
             return judged
-        quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
+        quick = held.quick(name, accuracy)
         if quick is None or _judge(subject, case, made, quick, name, got).outcome != "FAIL":
             return judged
         return withheld(
             "the gradient differs from the formula's, and how far rounding may move it could not be measured there",
             witness=witness(subject, case),
         )  # fmt: skip
-    quick = _quick(terms, values, names.index(name), weight, accuracy, specification.operations)
+    quick = held.quick(name, accuracy)
     if quick is not None:
         judged = _judge(subject, case, made, quick, name, got)
         # Within the rounding of the gradient itself, whatever its conditioning; or no number where it is one.
         if judged.outcome == "PASS" or bool((~torch.isfinite(got) & quick.examined).any()):
             return judged
-    normwise = [i for i, one in enumerate(names) if argument_of(subject, one).normwise]
-    elements = max(value.numel() for value in values)
-    bound = gradient_allowance(
-        terms, values, wrt=names.index(name), dtype=accuracy, cotangent=weight,
-        operations=2 * (specification.operations + elements), normwise=normwise,
-    )  # fmt: skip
-    if argument_of(subject, name).normwise and bound.value.numel():
-        # A zero of an inverse is exact in one way of writing it, and in another what is left of its largest entries.
-        steps = 2 * (specification.operations + elements)
-        bound = replace(bound, allowed=bound.allowed + steps * unit_roundoff(accuracy) * bound.value.abs().max())
-    return _judge(subject, case, made, bound, name, got)
-
-
-def _quick(
-    terms: Callable[..., tuple[torch.Tensor, ...]], values: list[torch.Tensor], wrt: int, weight: torch.Tensor,
-    dtype: torch.dtype, operations: int,
-) -> Allowance | None:  # fmt: skip
-    leaves = [value.clone().requires_grad_(index == wrt) for index, value in enumerate(values)]
-    with torch.enable_grad():
-        total = (torch.stack(torch.broadcast_tensors(*terms(*leaves))).sum(0) * weight).sum()
-    if not total.requires_grad:
-        return None
-    (grad,) = torch.autograd.grad(total, leaves[wrt], allow_unused=True)
-    return allowance(torch.zeros_like(leaves[wrt]) if grad is None else grad, 2 * operations, dtype)
+    return _judge(subject, case, made, held.conditioned(name, accuracy), name, got)
 
 
 def _judge(subject: Formula, case: Case, made: Call, bound: Allowance, name: str, got: torch.Tensor) -> Judgement:

@@ -7,11 +7,12 @@ import math
 import torch
 
 from genverify.checks.check import check
-from genverify.checks.formula_call import Call, Unreadable, call, witness
+from genverify.checks.formula_call import Call, Unreadable, witness
 from genverify.checks.formula_comparison import Compared, compare
 from genverify.checks.formula_gradient import no_number
 from genverify.checks.formula_identity import identify, identity_of
 from genverify.checks.formula_result import unread
+from genverify.checks.formula_undrawn import called
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
@@ -36,7 +37,7 @@ def value(subject: Formula, case: Case, run: Run) -> Judgement:
     """Compares every element of every result with the oracle; the allowance comes from the formula's conditioning."""
     found = identity_of(subject, case)
     try:
-        made = call(subject, case)
+        made = called(subject, case)
     except Unreadable as error:
         return unread(error, witness(subject, case))
     dialect, best = _closest(subject, case, made, found.accepted or (found.nearest,), found.accuracy)
@@ -113,7 +114,7 @@ def extremes(subject: Formula, case: Case, run: Run) -> Judgement:
     if not found.accepted:
         return inconclusive("the value follows no accepted dialect even at ordinary inputs")
     try:
-        made = call(subject, case)
+        made = called(subject, case)
     except Unreadable as error:
         return inconclusive(str(error))
     _, best = _closest(subject, case, made, found.accepted, found.accuracy)

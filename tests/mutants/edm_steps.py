@@ -303,6 +303,17 @@ def step_of_k_diffusion(model, x, sigma, sigma_next, eta=1.0, s_noise=1.0):
     return x
 
 
+@mutant(ANCESTRAL, killed_by="value")
+def step_without_noise_near_the_end(model, x, sigma, sigma_next, eta=1.0, s_noise=1.0):
+    """The last step draws nothing, and so do those before it: the bound is on the wrong side of the last level."""
+    denoised = model(x, sigma * ones(x))
+    sigma_down, sigma_up = get_ancestral_step(sigma, sigma_next, eta=eta)
+    x = x + to_d(x, sigma, denoised) * (sigma_down - sigma)
+    if sigma_next > 0.5:
+        x = x + torch.randn_like(x) * s_noise * sigma_up
+    return x
+
+
 @twin(ANCESTRAL)
 def as_diffusers_has_it_ancestral(sample, pred_original_sample, sigma_from, sigma_to, noise):
     """As EulerAncestralDiscreteScheduler has it, the noise given."""
