@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import random
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -12,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from genverify.checks.check import Check, checks_for, find_check
@@ -44,6 +42,7 @@ def verify(
     seed: int = 0,
     expected_failures: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    statistical: int = 0,
 ) -> Report:
     """Runs every check that applies to the subjects, and reports.
 
@@ -55,6 +54,8 @@ def verify(
         seed: Same subject, budget and seed: same report.
         expected_failures: Check name → reason. Such a FAIL is expected; such a PASS is a FAIL (stale expectation).
         progress: Called after each verdict with the verdict, how many are done and how many are planned.
+        statistical: How many statistical checks share alpha, where this call is a part of a larger run; those of this
+            call by default.
 
     Raises:
         UsageError: The request cannot be understood; nothing was run.
@@ -72,8 +73,8 @@ def verify(
     plan = [
         (declared, made, one) for declared in chosen for made in [prepare(declared)] for one in _select(made, checks)
     ]
-    statistical = max(1, sum(one.statistical for _, _, one in plan))
-    run = Run(budget=settings, alpha=alpha / statistical, seed=seed)
+    sharing = max(1, statistical, sum(one.statistical for _, _, one in plan))
+    run = Run(budget=settings, alpha=alpha / sharing, seed=seed)
     verdicts: list[Verdict] = []
     drawn: dict[int, dict[Any, list[Case]]] = {id(prepared): {} for _, prepared, _ in plan}
     for declared, prepared, one in plan:
@@ -193,8 +194,7 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
     """The check's judge with what every case gets: its seed, the subject as it was, exceptions told apart."""
 
     def judge(case: Case) -> Judgement:
-        _seed(case.seed)
-        keeper.watch_globals()
+        keeper.watch_globals(case.seed)
         try:
             return one.judge(subject, case, run)
         except SubjectRaised as raised:
@@ -218,15 +218,6 @@ def _witness(subject: Any, case: Case) -> dict[str, str]:  # noqa: ANN401
     if "#options" in case:
         shown.update({name: repr(value) for name, value in subject.combinations()[case["#options"]].items()})
     return shown
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the global generator is what a subject may draw from
-    # torch.manual_seed looks for devices at every call, which costs more than many a case does.
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(seed)
 
 
 def _conclude(

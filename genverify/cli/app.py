@@ -62,10 +62,14 @@ def verify(
     allow_inconclusive: Allow = False,
     timeout: Timeout = 300.0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each check.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes; 0 for one on each core. Same report.")] = 0,
 ) -> None:
     """Every reference of the catalogue against every check of its kind."""
     from genverify.cli.terminal import carry_out
+    from genverify.cli.together import cores
 
+    if jobs < 0:
+        raise UsageError(given=f"--jobs {jobs}", expected="a number of processes", do="0 means one on each core")
     request = _settings(budget, alpha, seed, checks, timeout) | {"mode": "verify"}
     raise typer.Exit(
         carry_out(
@@ -75,6 +79,7 @@ def verify(
             allow_inconclusive=allow_inconclusive,
             timeout=timeout,
             by_subject=not verbose,
+            jobs=jobs or cores(),
         )
     )
 

@@ -7,6 +7,7 @@ own output, from import to exit, goes to standard error, which the supervising p
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import io
 import json
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from genverify.verdict import Verdict
 
 __all__ = ["main"]
+
+# So many more objects made than given back set off a collection.
+_ALLOCATIONS = 20_000
 
 
 def main() -> None:
@@ -76,13 +80,21 @@ def _check(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
 
 
 def _verify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    import torch
+
     from genverify.formulas.references import reference_subjects
 
+    # The sums of a large tensor depend on the number of threads: the report must not depend on the number of processes.
+    torch.set_num_threads(1)
+    # What is loaded by now is there to stay: the collector need not walk through torch and SymPy again and again.
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 20, 50)
     kinds = {name.partition(".")[0] for name in request["checks"]}
     _run([one for one in reference_subjects() if not kinds or one.kind in kinds], request, tell)
 
 
 def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
+    """Runs the request's share of the subjects: every n-th from the k-th on; all of them where it has none."""
     from genverify.checks.check import checks_for, find_check
     from genverify.report.data import verdict_to_data
     from genverify.verify import verify
@@ -90,19 +102,29 @@ def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None
     names = request["checks"] or None
     for name in names or ():
         find_check(name)
-    plan = [(one, c.name) for one in subjects for c in checks_for(one.kind) if not names or c.name in names]
-    tell("plan", checks=[(one.label, one.kind, name) for one, name in plan])
+    first, step = request.get("share", (0, 1))
+    share = slice(first, None, step)
+    whole = [
+        (index, one, c)
+        for index, one in enumerate(subjects) for c in checks_for(one.kind) if not names or c.name in names
+    ]  # fmt: skip
+    mine = set(range(len(subjects))[share])
+    tell(
+        "plan", checks=[(one.label, one.kind, c.name) for index, one, c in whole if index in mine],
+        order=[place for place, (index, _, _) in enumerate(whole) if index in mine], planned=len(whole),
+    )  # fmt: skip
 
     def progress(verdict: Verdict, done: int, planned: int) -> None:
-        tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=planned)
+        tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=len(whole))
 
     report = verify(
-        subjects,
+        subjects[share],
         checks=names,
         budget=request["budget"],
         alpha=request["alpha"],
         seed=request["seed"],
         progress=progress,
+        statistical=sum(c.statistical for _, _, c in whole),
     )
     tell("report", report=report.to_json())
 

@@ -20,8 +20,9 @@ from genverify.report import Report
 from genverify.report.data import verdict_from_data
 from genverify.verdict import Evidence, Outcome, Verdict
 
-__all__ = ["Supervised", "supervise"]
+__all__ = ["Child", "Listener", "Supervised", "stop", "supervise"]
 
+Child = subprocess.Popen[bytes]
 Listener = Callable[[Verdict, int, int], None]
 # How long a process that was told to stop may take to say where it was.
 _GRACE_S = 2.0
@@ -34,23 +35,35 @@ class Supervised:
     Attributes:
         report: Its report, made up from what arrived when it ended early; None when the answer is `text`.
         text: The answer of a request that makes no report.
+        planned: Subject, kind and check of what it was to run.
+        order: The places of these in the whole run, of which this one may be a share.
+        whole: How many there are in the whole run.
     """
 
     report: Report | None = None
     text: str = ""
     planned: list[tuple[str, str, str]] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+    whole: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     total: int = 0
     fault: str = ""
 
 
-def supervise(request: Mapping[str, Any], *, timeout: float, listener: Listener | None = None) -> Supervised:
+def supervise(
+    request: Mapping[str, Any],
+    *,
+    timeout: float,
+    listener: Listener | None = None,
+    started: Callable[[Child], object] = lambda child: None,
+) -> Supervised:
     """Carries out a request in a child process.
 
     Args:
         request: Plain data; see `genverify.cli.child`.
         timeout: Seconds that loading, or one check, may take; 0 for no limit.
         listener: Called after each verdict, with how many are done and planned.
+        started: Called with the child, for whoever may have to end it early: see `stop`.
 
     Raises:
         UsageError: The request cannot be carried out as it was written.
@@ -58,10 +71,11 @@ def supervise(request: Mapping[str, Any], *, timeout: float, listener: Listener 
     answer = Supervised()
     with tempfile.TemporaryFile() as printed:
         child = _start(printed)
+        started(child)
         try:
             ended = _converse(child, request, answer, timeout, listener)
         finally:
-            _stop(child)
+            stop(child)
         printed.seek(0)
         output = printed.read(1 << 20).decode(errors="replace")
     if answer.report is None and not answer.text:
@@ -72,7 +86,7 @@ def supervise(request: Mapping[str, Any], *, timeout: float, listener: Listener 
     return answer
 
 
-def _start(printed: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(printed: IO[bytes]) -> Child:
     # The child sees the modules that this process sees, however it was started.
     code = f"import sys; sys.path[:] = {sys.path!r}; from genverify.cli.child import main; main()"
     return subprocess.Popen(
@@ -82,7 +96,7 @@ def _start(printed: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _converse(
-    child: subprocess.Popen[bytes],
+    child: Child,
     request: Mapping[str, Any],
     answer: Supervised,
     timeout: float,
@@ -126,9 +140,10 @@ def _hear(event: Mapping[str, Any], answer: Supervised, listener: Listener | Non
     if kind == "plan":
         answer.planned = [(subject, of_kind, check) for subject, of_kind, check in event["checks"]]
         answer.total = len(answer.planned)
+        answer.order = event.get("order", list(range(answer.total)))
+        answer.whole = event.get("planned", answer.total)
     elif kind == "verdict":
         answer.verdicts.append(verdict_from_data(event["verdict"]))
-        answer.total = event["planned"]
         if listener is not None:
             listener(answer.verdicts[-1], event["done"], event["planned"])
     elif kind == "report":
@@ -139,7 +154,7 @@ def _hear(event: Mapping[str, Any], answer: Supervised, listener: Listener | Non
         answer.fault = event["message"]
 
 
-def _ask_where(child: subprocess.Popen[bytes]) -> None:
+def _ask_where(child: Child) -> None:
     """Has the child's fault handler write down where it hangs."""
     if os.name == "posix":
         child.send_signal(signal.SIGABRT)
@@ -149,8 +164,8 @@ def _ask_where(child: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child, and every process that the subject started."""
+def stop(child: Child) -> None:
+    """Ends a child, and every process that the subject started."""
     if os.name == "posix":
         try:
             os.killpg(child.pid, signal.SIGKILL)

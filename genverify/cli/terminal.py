@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from genverify.cli.supervision import Listener, supervise
+from genverify.cli.supervision import Listener
+from genverify.cli.together import together
 from genverify.errors import UsageError
 from genverify.report import Report
 from genverify.report.files import require_writable, write
@@ -31,6 +32,7 @@ def carry_out(
     by_subject: bool = False,
     across: bool = False,
     command: str = "",
+    jobs: int = 1,
 ) -> int:
     """Runs a request in a child process, shows and writes its report; returns the exit status.
 
@@ -47,7 +49,7 @@ def carry_out(
                 do=f"write --{suffix[1:]} {Path(path).with_suffix(suffix)}",
             )
     with _Progress() as progress:
-        answer = supervise(request, timeout=timeout, listener=progress.heard)
+        answer = together(request, jobs=jobs, timeout=timeout, listener=progress.heard)
     assert answer.report is not None
     report = answer.report
     if command:

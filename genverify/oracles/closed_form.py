@@ -206,15 +206,19 @@ class ClosedForm:
         Raises:
             UsageError: the formula has several outputs.
         """
+        parts = self._parts
+        tensors = self._tensors(self._bind(args, kwargs))
+        values = dict(zip(self.symbols, tensors, strict=True))
+        return tuple(_filled(evaluate(part, values, torch_arithmetic()), tensors) for part in parts)
+
+    @functools.cached_property
+    def _parts(self) -> list[sympy.Expr]:
         import sympy
 
         self.expression  # noqa: B018 - refuses several outputs
-        tensors = self._tensors(self._bind(args, kwargs))
-        values = dict(zip(self.symbols, tensors, strict=True))
         parts = sympy.Add.make_args(self.rewritten[0])
         constants = [part for part in parts if not part.free_symbols]
-        parts = [part for part in parts if part.free_symbols] + ([sympy.Add(*constants)] if constants else [])
-        return tuple(_filled(evaluate(part, values, torch_arithmetic()), tensors) for part in parts)
+        return [part for part in parts if part.free_symbols] + ([sympy.Add(*constants)] if constants else [])
 
     @staticmethod
     def _tensors(args: Sequence[Tensor | float | int]) -> list[Tensor]:

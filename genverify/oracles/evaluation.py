@@ -195,6 +195,42 @@ def _interleaved(factors: list[Any]) -> list[Any]:
     return [factor for _, factor in sorted(keyed, key=lambda pair: pair[0])]
 
 
+# What a tree looks like is worked out once, however often it is evaluated: SymPy walks a subtree for each question.
+@functools.lru_cache(maxsize=1 << 14)
+def _is_constant(node: Any) -> bool:  # noqa: ANN401 - a SymPy node
+    return not node.free_symbols
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def _sum(arguments: tuple[Any, ...]) -> tuple[list[Any], Any]:
+    """(terms with a symbol, the sum of the others or None)."""
+    import sympy
+
+    constants = [a for a in arguments if _is_constant(a)]
+    return [a for a in arguments if not _is_constant(a)], sympy.Add(*constants) if constants else None
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def _product(arguments: tuple[Any, ...]) -> tuple[Any, list[Any], list[Any]]:
+    """(the coefficient, numerators, denominators), small integer powers written out."""
+    import sympy
+
+    above, below = [], []
+    for node in arguments:
+        if _is_constant(node):
+            continue
+        base, exponent = node.as_base_exp()
+        if not node.is_Pow:
+            above.append(node)
+        elif exponent.is_Integer and abs(int(exponent)) <= _REPEATED:
+            (above if exponent > 0 else below).extend([base] * abs(int(exponent)))
+        elif exponent.could_extract_minus_sign():
+            below.append(node.func(base, -exponent))
+        else:
+            above.append(node)
+    return sympy.Mul(*[a for a in arguments if _is_constant(a)]), _interleaved(above), _interleaved(below)
+
+
 class _Evaluation:
     """One pass over a tree; what has been computed is remembered."""
 
@@ -209,7 +245,7 @@ class _Evaluation:
     def _compute(self, node: Any) -> Any:  # noqa: ANN401
         if node.is_Boolean and not node.args:
             return bool(node)
-        if not node.free_symbols and not node.is_Boolean:
+        if _is_constant(node) and not node.is_Boolean:
             return self.arithmetic.constant(node)
         if node.is_Symbol:
             known = ", ".join(str(symbol) for symbol in self.known if getattr(symbol, "is_Symbol", False))
@@ -233,13 +269,10 @@ class _Evaluation:
             )
         return self.arithmetic.functions[name](*(self(argument) for argument in node.args))
 
-    def _add(self, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
-        import sympy
-
-        constants = [a for a in arguments if not a.free_symbols]
-        parts = [self(a) for a in arguments if a.free_symbols]
-        total = functools.reduce(operator.add, parts)
-        return total + self(sympy.Add(*constants)) if constants else total
+    def _add(self, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        parts, constant = _sum(arguments)
+        total = functools.reduce(operator.add, [self(part) for part in parts])
+        return total if constant is None else total + self(constant)
 
     def _pow(self, base: Any, exponent: Any) -> Any:  # noqa: ANN401
         import sympy
@@ -251,27 +284,8 @@ class _Evaluation:
         # An exponent such as 1/3 is rounded, which costs |log x| times its error: x^(e + d) = x^e (1 + d log x).
         return power if lost == 0.0 else power * (1.0 + lost * torch.log(_tensor(self(base))))
 
-    def _factors(self, arguments: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Numerators and denominators as nodes, small integer powers written out."""
-        above, below = [], []
-        for node in arguments:
-            base, exponent = node.as_base_exp()
-            if not node.is_Pow:
-                above.append(node)
-            elif exponent.is_Integer and abs(int(exponent)) <= _REPEATED:
-                (above if exponent > 0 else below).extend([base] * abs(int(exponent)))
-            elif exponent.could_extract_minus_sign():
-                below.append(node.func(base, -exponent))
-            else:
-                above.append(node)
-        return _interleaved(above), _interleaved(below)
-
-    def _mul(self, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
-        import sympy
-
-        symbolic = [a for a in arguments if a.free_symbols]
-        coefficient = sympy.Mul(*[a for a in arguments if not a.free_symbols])
-        above, below = self._factors(symbolic)
+    def _mul(self, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        coefficient, above, below = _product(arguments)
         quotients: dict[Any, Any] = {}
         product: Any = None
         for i in range(max(len(above), len(below))):

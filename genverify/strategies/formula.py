@@ -37,14 +37,24 @@ def _number(domain: Domain, dtype: torch.dtype, style: str) -> SearchStrategy[fl
         return st.integers(int(low), int(high)).map(float)
     if style == "extreme":
         return st.floats(low, high, allow_nan=False, allow_infinity=False)
-    steps = st.integers(0, _GRID)
-    start, stop = min(max(domain.simple, low), high), st.booleans()
-    return st.tuples(steps, stop).map(lambda p: start + ((low if p[1] else high) - start) * p[0] / _GRID)
+    return st.sampled_from(_grid(domain, dtype))
+
+
+@functools.lru_cache(maxsize=1024)
+def _grid(domain: Domain, dtype: torch.dtype) -> list[float]:
+    """The simplest value, and then on both sides of it ever farther ones to the ends of what is moderate."""
+    low, high = domain.bounds(dtype, extreme=False)
+    start = min(max(domain.simple, low), high)
+    return [start] + [start + (end - start) * step / _GRID for step in range(1, _GRID + 1) for end in (high, low)]
 
 
 @functools.lru_cache(maxsize=4096)
 def _several(domain: Domain, dtype: torch.dtype, style: str, count: int) -> SearchStrategy[list[float]]:
-    return st.lists(_number(domain, dtype, style), min_size=count, max_size=count)
+    if style == "extreme" or domain.integral:
+        return st.lists(_number(domain, dtype, style), min_size=count, max_size=count)
+    # A byte for each: Hypothesis spends as much on one choice as a small oracle on all of its arithmetic.
+    grid = _grid(domain, dtype)
+    return st.binary(min_size=count, max_size=count).map(lambda drawn: [grid[byte % len(grid)] for byte in drawn])
 
 
 # Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, and

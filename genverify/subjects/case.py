@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,10 @@ class Case:
             if isinstance(value, torch.Tensor):
                 yield name, value
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Case:
+        """A case of its own tensors: a check, or a subject, may write into them."""
+        return Case(values={name: _copy(value, memo) for name, value in self.values.items()}, seed=self.seed)
+
     def rendered(self) -> dict[str, str]:
         """The values as short text, for a verdict; entries whose name begins with # describe the case itself."""
         return {name: render(value) for name, value in self.values.items() if not name.startswith("#")}
@@ -72,6 +77,19 @@ class Case:
                 expected="what Case.to_data wrote",
                 do="copy the replay token whole, from the report of this version of genverify",
             ) from error
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401 - a case holds anything
+    if type(value) is not torch.Tensor or value.requires_grad or id(value) in memo:
+        return copy.deepcopy(value, memo)
+    if value.is_contiguous():
+        made = value.clone()
+    elif value.layout is torch.strided and min(value.stride()) > 0:  # a view with gaps stays one
+        made = torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=value.device).copy_(value)
+    else:
+        return copy.deepcopy(value, memo)
+    memo[id(value)] = made
+    return made
 
 
 def encode(value: Any) -> Any:  # noqa: ANN401 - JSON data are of any type

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType, MethodType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
+
+from genverify.subjects import global_state
 
 __all__ = ["Preservation", "preserved"]
 
@@ -33,11 +33,14 @@ class Preservation:
         for one in objects:
             # A subject's own record of what was learnt of it is genverify's; what is kept is the implementation.
             self._visit(getattr(one, "f", one), type(getattr(one, "f", one)).__name__, _DEPTH)
-        self._globals = _global_state()
+        self._globals = global_state.now()
 
-    def watch_globals(self) -> None:
-        """Takes the global state as it is now for the one to go back to: what happened before was not the subject."""
-        self._globals = _global_state()
+    def watch_globals(self, seed: int | None = None) -> None:
+        """Takes the global state as it is now for the one to go back to: what happened before was not the subject.
+
+        With a seed every generator is seeded first.
+        """
+        self._globals = global_state.now() if seed is None else global_state.seeded(seed)
 
     def _visit(self, one: object, path: str, depth: int) -> None:
         if depth < 0 or id(one) in self._seen or one is None or isinstance(one, (str, bytes, int, float, type)):
@@ -124,7 +127,7 @@ class Preservation:
                     grad.detach().copy_(kept)
                 tensor.grad = grad
         if generators:
-            found += _restore_global_state(self._globals)
+            found += global_state.restore(self._globals)
         self.changes += [change for change in found if change not in self.changes]
         return found
 
@@ -139,56 +142,6 @@ def _identical(now: torch.Tensor, kept: torch.Tensor) -> bool:
     return torch.equal(now, kept) or bool(((now == kept) | ((now != now) & (kept != kept))).all())
 
 
-def _global_state() -> dict[str, Any]:
-    return {
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's default device": torch.get_default_device(),
-        "torch's grad mode": torch.is_grad_enabled(),
-        "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-        "torch's anomaly mode": torch.is_anomaly_enabled(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's random state": torch.get_rng_state(),
-        "NumPy's random state": np.random.get_state(),  # noqa: NPY002 - the global generator is what is guarded
-        "Python's random state": random.getstate(),
-    }
-
-
-_SETTERS: dict[str, Any] = {
-    "torch's default dtype": torch.set_default_dtype,
-    "torch's default device": torch.set_default_device,
-    "torch's grad mode": torch.set_grad_enabled,
-    "torch's deterministic algorithms": torch.use_deterministic_algorithms,
-    "torch's anomaly mode": torch.autograd.set_detect_anomaly,
-    "torch's number of threads": torch.set_num_threads,
-    "torch's random state": torch.set_rng_state,
-    "NumPy's random state": np.random.set_state,
-    "Python's random state": random.setstate,
-}
-
-
-def _restore_global_state(before: dict[str, Any]) -> list[str]:
-    found = []
-    for name, now in _global_state().items():
-        was = before[name]
-        if not _same(was, now):
-            _SETTERS[name](was)
-            if name != "torch's random state":  # drawing is what samplers are for; genverify seeds it itself
-                found.append(f"{name}: changed")
-    return found
-
-
-def _same(a: Any, b: Any) -> bool:  # noqa: ANN401 - states are of many types
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, tuple):
-        if isinstance(a[0], int):  # Python's random state: 625 numbers, compared at every case
-            return bool(a == b)
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, np.ndarray):
-        return bool(np.array_equal(a, b))
-    return bool(a == b)
-
-
 @contextmanager
 def preserved(*objects: object) -> Iterator[Preservation]:
     """Everything reachable from the objects, and torch's and Python's global state, is the same afterwards.
@@ -199,10 +152,10 @@ def preserved(*objects: object) -> Iterator[Preservation]:
     >>> layer.training, keeper.changes
     (True, ['Linear: training'])
     """
+    outer = global_state.now()
     keeper = Preservation(*objects)
-    outer = _global_state()
     try:
         yield keeper
     finally:
         keeper.restore(generators=False)
-        _restore_global_state(outer)
+        global_state.restore(outer)
