@@ -124,7 +124,7 @@ def _identify(subject: Formula, combination: int) -> Identity:
     if fitting and accuracy is not None:
         hint = explain(subject, calls, fitting[0], None) or "a constant in float32, or a guard such as log(x + 1e-8)?"
         notes = (*notes, f"accurate to float32 only: {hint}")
-    accepted = tuple(one for one in fitting if one.accepted_where(subject.undecided) or subject.dialect)
+    accepted = tuple(one for one in fitting if _is_accepted(subject, one))
     if accepted:
         return Identity(
             layout=layout, dtype=dtype, accuracy=accuracy, accepted=accepted, recognised=None, nearest=accepted[0],
@@ -175,8 +175,15 @@ def _compared(
 
 
 def _fitting(subject: Formula, calls: Calls, dialects: list[Dialect], accuracy: torch.dtype | None) -> list[Dialect]:
-    """The dialects that every probe agrees with."""
-    return [one for one in dialects if _fits(subject, calls, one, accuracy)]
+    """The accepted dialects that every probe agrees with; the others only where there is none."""
+    accepted = [one for one in dialects if _is_accepted(subject, one)]
+    found = [one for one in accepted if _fits(subject, calls, one, accuracy)]
+    rest = [one for one in dialects if not _is_accepted(subject, one)]
+    return found or [one for one in rest if _fits(subject, calls, one, accuracy)]
+
+
+def _is_accepted(subject: Formula, dialect: Dialect) -> bool:
+    return bool(dialect.accepted_where(subject.undecided) or subject.dialect)
 
 
 def _fits(subject: Formula, calls: Calls, dialect: Dialect, accuracy: torch.dtype | None) -> bool:
@@ -269,10 +276,12 @@ def _some_shape_fits(subject: Formula, calls: Calls) -> bool:
 def _some_dialect_fits(subject: Formula, calls: Calls) -> bool:
     assert subject.specification is not None
     dialects = subject.specification.all_dialects()
+    dialects = sorted(dialects, key=lambda one: not _is_accepted(subject, one))
     return any(
-        _fitting(subject, one, dialects, accuracy)
+        _fits(subject, one, dialect, accuracy)
         for one, _ in _read_again(subject, calls)
         for accuracy in (None, torch.float32)
+        for dialect in dialects
     )
 
 
@@ -296,7 +305,7 @@ def _nearest(subject: Formula, calls: Calls, dialects: list[Dialect]) -> Dialect
     """The accepted dialect from which the subject differs in the simplest way: by a factor, a constant, or seldom."""
     best, score = dialects[0], (-1, False, 0)
     for dialect in dialects:
-        if not (dialect.accepted_where(subject.undecided) or subject.dialect):
+        if not _is_accepted(subject, dialect):
             continue
         results = [_compared(subject, case, made, dialect) for case, made in calls]
         fits = sum(one.shape_fits for one in results)

@@ -53,8 +53,17 @@ def _several(domain: Domain, dtype: torch.dtype, style: str, count: int) -> Sear
     if style == "extreme" or domain.integral:
         return st.lists(_number(domain, dtype, style), min_size=count, max_size=count)
     # A byte for each: Hypothesis spends as much on one choice as a small oracle on all of its arithmetic.
-    grid = _grid(domain, dtype)
-    return st.binary(min_size=count, max_size=count).map(lambda drawn: [grid[byte % len(grid)] for byte in drawn])
+    levels = _levels(domain, dtype)
+    return st.binary(min_size=count, max_size=count).map(lambda drawn: [levels[byte] for byte in drawn])
+
+
+@functools.lru_cache(maxsize=1024)
+def _levels(domain: Domain, dtype: torch.dtype) -> list[float]:
+    """Byte → value: half of them on the grid, and half between, where two seldom coincide and order is settled."""
+    low, high = domain.bounds(dtype, extreme=False)
+    start, grid = min(max(domain.simple, low), high), _grid(domain, dtype)
+    fine = [start + (end - start) * (step + 0.5) / (4 * _GRID) for step in range(4 * _GRID) for end in (high, low)]
+    return [grid[byte % len(grid)] for byte in range(128)] + fine
 
 
 # Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, and

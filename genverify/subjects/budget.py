@@ -34,7 +34,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(name="quick", cases=20, fixed_cases=2, evaluations=1_024, samples=20_000, steps=50, shrinks=100),
+    "quick": Budget(name="quick", cases=12, fixed_cases=2, evaluations=1_024, samples=20_000, steps=50, shrinks=100),
     "standard": Budget(name="standard", cases=60, fixed_cases=4, evaluations=4_096, samples=200_000, steps=200),
     "thorough": Budget(name="thorough", cases=400, fixed_cases=12, evaluations=65_536, samples=5_000_000, steps=1_000),
 }
