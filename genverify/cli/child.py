@@ -13,7 +13,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from genverify.errors import UsageError
@@ -94,39 +94,69 @@ def _verify(request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
 
 
 def _run(subjects: list[Subject], request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401
-    """Runs the request's share of the subjects: every n-th from the k-th on; all of them where it has none."""
+    """Runs the subjects: all of them, or those that this process is the first to claim."""
     from genverify.checks.check import checks_for, find_check
+    from genverify.report import Report
     from genverify.report.data import verdict_to_data
     from genverify.verify import verify
 
     names = request["checks"] or None
     for name in names or ():
         find_check(name)
-    first, step = request.get("share", (0, 1))
-    share = slice(first, None, step)
     whole = [
         (index, one, c)
         for index, one in enumerate(subjects) for c in checks_for(one.kind) if not names or c.name in names
     ]  # fmt: skip
-    mine = set(range(len(subjects))[share])
-    tell(
-        "plan", checks=[(one.label, one.kind, c.name) for index, one, c in whole if index in mine],
-        order=[place for place, (index, _, _) in enumerate(whole) if index in mine], planned=len(whole),
-    )  # fmt: skip
+    done, reports = 0, []
 
-    def progress(verdict: Verdict, done: int, planned: int) -> None:
+    def progress(verdict: Verdict, _: int, __: int) -> None:
+        nonlocal done
+        done += 1
         tell("verdict", verdict=verdict_to_data(verdict), done=done, planned=len(whole))
 
-    report = verify(
-        subjects[share],
-        checks=names,
-        budget=request["budget"],
-        alpha=request["alpha"],
-        seed=request["seed"],
-        progress=progress,
-        statistical=sum(c.statistical for _, _, c in whole),
-    )
+    claims = request.get("claims", "")
+    for mine in _shares(len(subjects), claims):
+        tell(
+            "plan", checks=[(one.label, one.kind, c.name) for index, one, c in whole if index in mine],
+            order=[place for place, (index, _, _) in enumerate(whole) if index in mine], planned=len(whole),
+        )  # fmt: skip
+        chosen = subjects[mine.start : mine.stop]
+        made = verify(
+            chosen,
+            checks=names if names is None or not claims else [name for name in names if _of_a_kind(name, chosen[0])],
+            budget=request["budget"],
+            alpha=request["alpha"],
+            seed=request["seed"],
+            progress=progress,
+            statistical=sum(c.statistical for _, _, c in whole),
+        )
+        reports.append(made)
+    settings = {name: request[name] for name in ("budget", "alpha", "seed")}
+    report = Report(
+        verdicts=tuple(verdict for one in reports for verdict in one.verdicts),
+        planned=sum(one.planned for one in reports), settings=reports[0].settings if reports else settings,
+    )  # fmt: skip
     tell("report", report=report.to_json())
+
+
+def _of_a_kind(check: str, subject: Subject) -> bool:
+    return check.partition(".")[0] == subject.kind
+
+
+def _shares(count: int, claims: str) -> Iterator[range]:
+    """The places of subjects to run: all at once, or one after the other those that no other process has claimed.
+
+    A claim is a file in the folder `claims`, which only one process can make.
+    """
+    if not claims:
+        yield range(count)
+        return
+    for index in range(count):
+        try:
+            os.close(os.open(os.path.join(claims, str(index)), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            continue
+        yield range(index, index + 1)
 
 
 def _replay(subject: Subject, request: Mapping[str, Any], tell: Any) -> None:  # noqa: ANN401

@@ -36,7 +36,7 @@ class Supervised:
         report: Its report, made up from what arrived when it ended early; None when the answer is `text`.
         text: The answer of a request that makes no report.
         planned: Subject, kind and check of what it was to run.
-        order: The places of these in the whole run, of which this one may be a share.
+        order: The places of these in the whole run, of which this one may have a part.
         whole: How many there are in the whole run.
     """
 
@@ -138,9 +138,9 @@ def _hear(event: Mapping[str, Any], answer: Supervised, listener: Listener | Non
     if kind == "usage":
         raise UsageError(given=event["given"], expected=event["expected"], do=event["do"])
     if kind == "plan":
-        answer.planned = [(subject, of_kind, check) for subject, of_kind, check in event["checks"]]
+        answer.planned += [(subject, of_kind, check) for subject, of_kind, check in event["checks"]]
         answer.total = len(answer.planned)
-        answer.order = event.get("order", list(range(answer.total)))
+        answer.order += event.get("order", range(answer.total))
         answer.whole = event.get("planned", answer.total)
     elif kind == "verdict":
         answer.verdicts.append(verdict_from_data(event["verdict"]))

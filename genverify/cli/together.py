@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from genverify.cli.supervision import Child, Listener, Supervised, stop, supervise
@@ -22,9 +24,9 @@ def cores() -> int:
 
 
 def together(request: Mapping[str, Any], *, jobs: int, timeout: float, listener: Listener | None = None) -> Supervised:
-    """Carries out a request over many subjects in so many child processes, each of which has a share of them.
+    """Carries out a request over many subjects in so many child processes: each takes the next that nobody has.
 
-    Where a child ends early the verdicts of the others stand, and what it had not reached is counted as such.
+    Where a child ends early the others go on; what it had not reached of its subject is counted as such.
 
     Raises:
         UsageError: The request cannot be carried out as it was written.
@@ -46,12 +48,12 @@ def together(request: Mapping[str, Any], *, jobs: int, timeout: float, listener:
         if ended.is_set():
             stop(child)
 
-    def carried_out(share: int) -> Supervised:
-        return supervise({**request, "share": (share, jobs)}, timeout=timeout, listener=heard, started=started)
+    def carried_out(claims: str) -> Supervised:
+        return supervise({**request, "claims": claims}, timeout=timeout, listener=heard, started=started)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with tempfile.TemporaryDirectory() as claims, ThreadPoolExecutor(jobs) as pool:
         try:
-            answers = list(pool.map(carried_out, range(jobs)))
+            answers = list(pool.map(carried_out, [claims] * jobs))
         except BaseException:  # also an interrupt: the children hear of none, and would be waited for
             ended.set()
             for child in list(children):
@@ -61,16 +63,16 @@ def together(request: Mapping[str, Any], *, jobs: int, timeout: float, listener:
 
 
 def _joined(answers: Sequence[Supervised]) -> Report:
-    """The reports of all shares as one, in the order in which a single process would have run."""
+    """The reports of all processes as one, in the order in which a single one would have run."""
     reports = [answer.report for answer in answers if answer.report is not None]
+    whole = max(answer.whole for answer in answers)
     placed = [
         (place, verdict)
         for answer, report in zip(answers, reports, strict=True)
-        for place, verdict in zip([*answer.order, answer.whole], report.verdicts, strict=False)
+        # What ended while it was loaded has a verdict, and no place.
+        for place, verdict in zip_longest(answer.order[: len(report.verdicts)], report.verdicts, fillvalue=whole)
     ]
     placed.sort(key=lambda pair: pair[0])
     notes = tuple(dict.fromkeys(note for report in reports for note in report.notes))
-    return replace(
-        reports[0], verdicts=tuple(verdict for _, verdict in placed), notes=notes,
-        planned=sum(report.planned for report in reports),
-    )  # fmt: skip
+    verdicts = tuple(verdict for _, verdict in placed)
+    return replace(reports[0], verdicts=verdicts, notes=notes, planned=max(whole, len(verdicts)))

@@ -1,4 +1,4 @@
-"""Shares of a run in processes of their own."""
+"""A run in several processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_progress_counts_the_whole_run():
     assert {planned for _, planned in heard} == {answer.report.planned}
 
 
-def test_a_share_that_does_not_answer_is_an_error_beside_the_verdicts_of_the_others():
+def test_a_process_that_does_not_answer_is_an_error_beside_the_verdicts_of_the_others():
     report = together(REQUEST, jobs=2, timeout=1e-9).report
     assert report is not None
     assert report.count(Outcome.ERROR) == 2
