@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import genverify as gv
+from genverify.subjects.budget import BUDGETS
 from genverify.subjects.token import Token
 from genverify.verdict import Outcome
 from tests.toy_kind import Toy, raises_from_seven, registered, square, wrong_from_seven
@@ -27,7 +28,7 @@ def verdict_of(subject, name, **rest):
 def test_a_right_function_passes_and_says_over_how_many_cases():
     verdict = verdict_of(Toy(square), "toy.square")
     assert verdict.outcome is Outcome.PASS
-    assert verdict.evidence.examined == 20
+    assert verdict.evidence.examined == BUDGETS["quick"].cases
     assert (verdict.evidence.observed, verdict.evidence.allowed) == (0.0, 0.0)
 
 
