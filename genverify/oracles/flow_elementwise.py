@@ -242,7 +242,14 @@ def mixture_cdf(
     if not logit:
         # No digits of a tail are claimed: Φ is ½ (1 + erf) to most.
         half = 0.5 * weights.expand_as(lower)
-        return (*half.unbind(-1), *(weights * lower - half).unbind(-1)), (value,)
+        terms = (*half.unbind(-1), *(weights * lower - half).unbind(-1))
+        if not normal:
+            # Nor are those of its slope: σ is differentiated as σ (1 − σ) of a rounded σ. Terms of no value whose
+            # slopes are π_k σ(u_k)/s_k, and cancel, carry that.
+            rising = weights * torch.nn.functional.softplus(u)
+            still = rising - rising.detach()
+            terms = (*terms, *still.unbind(-1), *(-still).unbind(-1))
+        return terms, (value,)
     # 1 − F is computed as a difference by most: what that loses is F/(1 − F) roundings.
     lost = below / above
     return (torch.log(below), -torch.log(above) + lost, -lost), (value, -torch.log(below), -torch.log(above) + lost,
