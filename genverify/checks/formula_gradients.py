@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 
 from genverify.checks.formula_call import Call
-from genverify.checks.formula_measured import measured_gradients
+from genverify.checks.formula_measured import backward, measured_gradients
 from genverify.checks.formula_oracle import Function, argument_of, fitted, oracle_of
 from genverify.numerics.rounding import Allowance, allowance, gradient_allowance, unit_roundoff
 from genverify.subjects.case import Case
@@ -49,17 +49,7 @@ class Gradients:
     @cached_property
     def _exact(self) -> dict[str, torch.Tensor]:
         """Argument → its gradient, all in one backward pass; nothing where the value is a constant."""
-        if self.weight is None:
-            return {}
-        leaves = [v.clone().requires_grad_(n in self.asked) for n, v in zip(self.names, self.values, strict=True)]
-        wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        with torch.enable_grad():
-            total = (torch.stack(torch.broadcast_tensors(*self.terms(*leaves))).sum(0) * self.weight).sum()
-        if not total.requires_grad:
-            return {}
-        found = torch.autograd.grad(total, wanted, allow_unused=True)
-        made = [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(wanted, found, strict=True)]
-        return dict(zip([name for name in self.names if name in self.asked], made, strict=True))
+        return {} if self.weight is None else backward(self.terms, self.values, self.names, self.asked, self.weight)
 
     def quick(self, name: str, accuracy: torch.dtype) -> Allowance | None:
         """What is allowed of the rounding of the gradient itself, whatever its conditioning; None of a constant."""
