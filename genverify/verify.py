@@ -26,7 +26,7 @@ from genverify.subjects.preservation import Preservation, preserved
 from genverify.subjects.snippet import snippet
 from genverify.subjects.subject import Subject
 from genverify.subjects.token import Token
-from genverify.verdict import Evidence, Judgement, Outcome, Verdict
+from genverify.verdict import Evidence, Judgement, Outcome, Verdict, inconclusive
 
 __all__ = ["replay", "run_check", "verify"]
 
@@ -141,10 +141,10 @@ def run_check(
                 keeper.restore()
             strategy = cases_for(subject, run, one.family)
             if one.searched:
-                first = fixed_for(subject, run, one.family)
+                fixed = fixed_for(subject, run, one.family)
                 found = search(
                     strategy, judge, cases=_cases(subject, run), seed=run.seed, shrinks=_shrinks(subject, run),
-                    first=first, drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
+                    fixed=fixed, drawn=None if drawn is None else drawn.setdefault((one.family, one.before), []),
                 )  # fmt: skip
                 judged, failing = found.judgements, found.failing
             else:
@@ -196,8 +196,13 @@ def _guarded(subject: Any, one: Check, run: Run, keeper: Preservation) -> Callab
     def judge(case: Case) -> Judgement:
         keeper.watch_globals(case.seed)
         try:
-            return one.judge(subject, case, run)
+            made = one.judge(subject, case, run)
+            if made.outcome is Outcome.FAIL and "#apart" in case and not math.isfinite(made.evidence.observed or 0.0):
+                return inconclusive(f"the subject has no number at {case['#apart']}")
+            return made
         except SubjectRaised as raised:
+            if "#apart" in case:  # legal in the formula, and an implementation may still refuse it
+                return inconclusive(f"the subject refuses {case['#apart']}")
             evidence = Evidence(rung=one.rung, examined=1, message=str(raised), witness=_witness(subject, case))
             return Judgement(outcome=Outcome.FAIL, evidence=evidence)
         except UsageError:

@@ -12,6 +12,7 @@ from genverify.checks.formula_call import Call
 from genverify.checks.formula_oracle import Function, argument_of, fitted, oracle_of
 from genverify.numerics.measured_allowance import measured_allowances
 from genverify.numerics.rounding import Allowance, allowance, conditioned_allowance, gamma
+from genverify.numerics.singular_point import singular_allowance
 from genverify.subjects.case import Case
 from genverify.subjects.formula import Formula
 from genverify.subjects.specification import Dialect
@@ -118,7 +119,10 @@ def _slow(
 
         return measured_allowances(oracle, (got,), dtype=dtype)[0]
     normwise = [i for i, name in enumerate(names) if argument_of(subject, name).normwise]
-    return conditioned_allowance(terms, values, dtype=dtype, operations=_operations(subject, values), normwise=normwise)
+    found = conditioned_allowance(
+        terms, values, dtype=dtype, operations=_operations(subject, values), normwise=normwise
+    )
+    return singular_allowance(terms, values, found)
 
 
 def _beyond(subject: Formula, quick: Allowance, terms: Function, values: list[torch.Tensor], got: torch.Tensor) -> bool:

@@ -325,6 +325,7 @@ CONTRACTIVE_PENALTY = formula(
                 default=1.0,
                 low=0.01,
                 high=2.0,
+                apart=(0.0,),
             ),
         ),
         oracle=_penalty,

@@ -71,7 +71,7 @@ BETA_NLL = formula(
             any_real("x", "batch event", *VALUE),
             any_real("mean", "batch event", *MEAN, "input", "mu_hat", "inputs_mean"),
             positive_scale("std", "batch event"),
-            hyperparameter("beta", "b", "exponent", default=0.5, low=0.1, high=1.0),
+            hyperparameter("beta", "b", "exponent", default=0.5, low=0.1, high=1.0, apart=(0.0,)),
         ),
         oracle=_value,
         surrogate=_slope,

@@ -142,7 +142,7 @@ HEUN = _step(
     ),
 )  # fmt: skip
 
-_ETA = hyperparameter("eta", "churn", "eta_ancestral", "ancestral_eta", default=1.0, low=0.1, high=1.0)
+_ETA = hyperparameter("eta", "churn", "eta_ancestral", "ancestral_eta", default=1.0, low=0.1, high=1.0, apart=(0.0,))
 _NOISE_SCALE = hyperparameter("noise_scale", "s_noise", "S_noise", "noise_multiplier", default=1.0, low=0.5, high=2.0)
 _POSITIVE_NEXT = levels("sigma_next", 0.1, 0.9, *NEXT.forms[0].aliases, differentiable=False)
 _NOISE = standard_normal("noise")

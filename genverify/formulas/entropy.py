@@ -63,7 +63,8 @@ BONUS = formula(
         arguments=(
             chances(),
             hyperparameter("coefficient", "beta", "coef", "ent_coef", "entropy_coef", "alpha", "weight", "c2",
-                           "entropy_beta", "entropy_coeff", "ent_weight", "tau", default=1.0, low=0.01, high=2.0),
+                           "entropy_beta", "entropy_coeff", "ent_weight", "tau", default=1.0, low=0.01, high=2.0,
+                           apart=(0.0,)),
         ),
         oracle=_bonus,
         output="batch class",

@@ -46,7 +46,7 @@ _T = time("t", "time_expanded", "texp", "alpha", differentiable=False)
 _LEVEL = time("sigma", "sigmas", "noise_level", "sigma_t", "noise_levels", differentiable=False)
 _LEAST = hyperparameter(
     "least", "sigma_min", "sig_min", "sigma_small", "smin", "s_min", "min_sigma", "sigma", "sigmin", default=None,
-    low=0.01, high=0.5,
+    low=0.01, high=0.5, apart=(0.0,),
 )  # fmt: skip
 # A constant inside a function that has no such argument.
 _CONSTANT = Axis(

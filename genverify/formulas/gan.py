@@ -89,7 +89,8 @@ def _both(name: str, statement: str, source: str, arguments: Any, terms: Any, *n
 _MADE: dict[str, Specification] = {}
 
 _SMOOTHING = hyperparameter(
-    "smoothing", "label_smoothing", "smooth", "eps", "epsilon", "label_smooth", "ls", default=0.0, low=0.02, high=0.3
+    "smoothing", "label_smoothing", "smooth", "eps", "epsilon", "label_smooth", "ls", default=0.0, low=0.02, high=0.3,
+    apart=(0.0,),
 )  # fmt: skip
 _both(
     "discriminator_loss_minimax", "−E log D(x) − E log(1 − D(G(z)))", f"{_GOODFELLOW}, eq. 1",
@@ -231,7 +232,9 @@ for _name, _statement, _source, _by in (
     ("relativistic_generator_loss", "−E log σ(f − r)", "Jolicoeur-Martineau 2019, eq. 5", True),
 ):
     _loss(
-        _name, _statement, _source, (of_the_data(differentiable=not _by, more=("y_pred",)), generated()),
+        # Of a difference: beyond four, log(1 + exp(-x)) has lost what float32 has of it, torch's own as well.
+        _name, _statement, _source,
+        (of_the_data(differentiable=not _by, more=("y_pred",), reach=2.0), generated(reach=2.0)),
         lambda _by=_by, **given: _relativistic(generator=_by, **given),
         dialects=(*OVER, FACTOR, _AVERAGE, _EXCHANGED), derivation="gan.relativistic.shift",
         layouts=(*LAYOUTS[:2], LAYOUTS[3]),

@@ -101,7 +101,7 @@ FREE_BITS = formula(
             plain("kl", "batch latent", positive(low=0.05, high=4.0),
                   ("kl_per_dim", "kld", "kls", "kl_div", "kl_loss", "kl_elements", "kl_dim", "kl_z", "x")),
             hyperparameter("threshold", "lam", "lambda_", "free_bits", "free_nats", "lamb", "min_kl", "fb", "kl_min",
-                           "delta", "epsilon", "target", default=None, low=0.1, high=3.0),
+                           "delta", "epsilon", "target", default=None, low=0.1, high=3.0, apart=(0.0,)),
             hyperparameter("divisor", "n_spatial", "n_pixels", "num_pixels", "scale", "norm", default=1.0, low=1.0,
                            high=16.0),
         ),

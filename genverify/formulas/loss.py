@@ -217,7 +217,7 @@ FOCAL = formula(
         arguments=(
             logits("logit", "batch event", 3.0, with_probabilities=True), binary_label("label"),
             hyperparameter("alpha", "a", "balance", default=None, low=0.1, high=0.9),
-            hyperparameter("gamma", "focus", "focusing", "g", default=2.0, low=0.5, high=3.0),
+            hyperparameter("gamma", "focus", "focusing", "g", default=2.0, low=0.5, high=3.0, apart=(0.0,)),
         ),
         oracle=_focal_terms,
         output="batch event",

@@ -156,7 +156,7 @@ def _exact_smoothed(rows: Sequence[Any], target: int, smoothing: float, *, other
 
 _SMOOTHING = hyperparameter(
     "smoothing", "label_smoothing", "eps", "epsilon", "eps_ls", "alpha", "smooth", "ls", "ε", default=0.1, low=0.05,
-    high=0.6,
+    high=0.6, apart=(0.0,),
 )  # fmt: skip
 _SMOOTHED_FROM = "Szegedy et al. 2016, section 7"
 
@@ -225,7 +225,7 @@ FOCAL_CATEGORICAL = formula(
         source="Lin et al. 2017, eq. 4, with a softmax",
         arguments=(
             _LOGITS, class_target("target", soft=False),
-            hyperparameter("gamma", "focus", "focusing", "g", default=2.0, low=0.5, high=3.0),
+            hyperparameter("gamma", "focus", "focusing", "g", default=2.0, low=0.5, high=3.0, apart=(0.0,)),
         ),
         oracle=_focal,
         output="batch class",

@@ -56,8 +56,9 @@ NEXT_VALUE = any_real(
 def gamma(default: float) -> Argument:
     """The discount, a plain number."""
     return hyperparameter(
-        "gamma", "discount", "discount_factor", "g", "discount_rate", "gamma_", "y", default=default, low=0.5, high=0.99
-    )
+        "gamma", "discount", "discount_factor", "g", "discount_rate", "gamma_", "y", default=default, low=0.5,
+        high=0.99, apart=(1.0, 0.0),
+    )  # fmt: skip
 
 
 def rewards(axes: str) -> Argument:

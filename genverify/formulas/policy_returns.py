@@ -98,7 +98,7 @@ GAE = formula(
         arguments=(
             rewards("batch time"), values("batch time"), gamma(0.99),
             hyperparameter("lam", "lambda_", "gae_lambda", "lmbda", "lambd", "tau", "lamda", "lam_", "gae_lam", "l",
-                           "lamb", "lmda", default=0.95, low=0.5, high=0.99),
+                           "lamb", "lmda", default=0.95, low=0.5, high=0.99, apart=(0.0, 1.0)),
             ends("batch time"), NEXT_VALUE,
             any_real("next_values", "batch time", "values_next", "v_next", "next_vals", "v_s_", "next_state_values",
                      "next_vs", default=None, differentiable=False),

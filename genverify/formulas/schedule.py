@@ -183,8 +183,9 @@ COSINE = schedule_formula(
     "cosine", "η(t) = η_T + ½ (η₀ − η_T) (1 + cos πt/T)", "Loshchilov & Hutter 2017, eq. 5",
     (
         STEP, TOTAL, BASE, END,
-        plain("ratio", "", number(0.01, 0.5), ("alpha", "min_ratio", "min_lr_ratio", "eta_min_ratio", "lr_min_ratio",
-              "final_ratio", "min_factor", "end_factor", "min_lr_rate"), default=None, differentiable=False),
+        plain("ratio", "", number(0.01, 0.5, apart=(0.0,)), ("alpha", "min_ratio", "min_lr_ratio", "eta_min_ratio",
+              "lr_min_ratio", "final_ratio", "min_factor", "end_factor", "min_lr_rate"), default=None,
+              differentiable=False),
         BEYOND,
     ),
     _cosine,

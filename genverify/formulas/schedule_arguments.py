@@ -64,7 +64,7 @@ BASE = _argument(
     default=1.0,
 )  # fmt: skip
 END = _argument(
-    "end", number(0.001, 2.0), "lr_min", "min_lr", "eta_min", "end_lr", "final_lr", "lr_end", "end_value",
+    "end", number(0.001, 2.0, apart=(0.0,)), "lr_min", "min_lr", "eta_min", "end_lr", "final_lr", "lr_end", "end_value",
     "final_value",
     "min_value", "minimum", "lr_final", "eta_end", "stop", "final", "end_learning_rate", "lr_low", "low", "lo",
     "alpha_f", "swa_lr",

@@ -50,7 +50,7 @@ PEAK = plain(
     default=1.0, differentiable=False,
 )  # fmt: skip
 _START = plain(
-    "start", "", number(0.001, 0.5),
+    "start", "", number(0.001, 0.5, apart=(0.0,)),
     ("warmup_init_lr", "init_lr", "start_lr", "warmup_start_lr", "lr_start", "initial", "warmup_lr", "start_value",
      "start_warmup_value", "warmup_lr_init", "init_value", "low", "min_lr_warmup", "warmup_init"),
     default=0.0, differentiable=False,

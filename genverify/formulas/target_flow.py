@@ -19,6 +19,7 @@ from genverify.subjects.contractions import Contraction
 from genverify.subjects.domains import unit_interval
 from genverify.subjects.estimator import GradientEstimator, Target
 from genverify.subjects.parametrisation import plain
+from genverify.subjects.smooth_domains import contraction
 from genverify.subjects.specification import Argument, Form, Layout, Role, Specification
 
 __all__ = ["DIVERGENCE", "RESIDUAL_LOGABSDET"]
@@ -32,6 +33,11 @@ _PROBES = Argument(
              aliases=("v", "vareps", "e", "eps", "noise", "epsilon", "u", "probe", "vs", "rademacher", "z_probe")),
     ),
 )  # fmt: skip
+
+# A series that stops with the usual probability of one half has a finite variance where Lip² is below one half.
+_BRANCH = replace(
+    BRANCH, axes="pair hidden dim", forms=tuple(replace(one, domain=contraction(0.6)) for one in BRANCH.forms)
+)
 
 
 def _slope(given: Mapping[str, Any]) -> Tensor:
@@ -66,7 +72,7 @@ def _specified(
             specification=Specification(
                 name=f"target.{name}", statement=statement, source=source, oracle=compute, layouts=_LAYOUTS,
                 sizes={"row": (1,), "dim": (2, 1), "pair": (2,), "hidden": (2, 1), "samples": (1,)},
-                arguments=(replace(BRANCH, axes="pair hidden dim"), _POINT, _PROBES, *more, COUNT),
+                arguments=(_BRANCH, _POINT, _PROBES, *more, COUNT),
             ),
             gradient=False, sample=_sample, magnitude=_largest,
         )

@@ -22,6 +22,7 @@ _BETA = hyperparameter(
     "beta", "b", "kl_weight", "kld_weight", "variational_beta", "kl_coef", "kl_coeff", "lambda_kl", "kl_beta", "gamma",
     "beta_kl", "w_kl", "weight_kl", "kl_lambda", "kld_coef", "kl_scale", "lam", "lambda_", "alpha", "kl_w", "anneal",
     "kl_factor", "beta_norm", "c_kl", "kl_loss_weight", "annealing_factor", default=1.0, low=0.5, high=6.0,
+    apart=(0.0,),
 )  # fmt: skip
 _DECODER = Axis(
     name="decoder",

@@ -64,6 +64,7 @@ class Spread:
     Attributes:
         values: The outputs of the plain run.
         allowed: For each output, element by element, how far rounding may move it; infinite where that is not known.
+        moved: For each output, element by element, how far it moved in a run at most.
         dtype: The narrowest floating type in which the program computes.
         operations: How many operations it dispatched.
         problem: Why the spread could not be measured; empty when it was.
@@ -71,6 +72,7 @@ class Spread:
 
     values: tuple[Tensor, ...]
     allowed: tuple[Tensor, ...]
+    moved: tuple[Tensor, ...]
     dtype: torch.dtype
     operations: int
     problem: str = ""
@@ -248,8 +250,9 @@ def rounding_spread(
         bound = scale * deviation + _HALF_UNITS * unit * value.detach().double().abs() + floor
         allowed.append(torch.full_like(bound, math.inf) if problem else _never_nan(bound))
     return Spread(
-        values=values, allowed=tuple(allowed), dtype=watch.narrowest, operations=watch.operations, problem=problem
-    )
+        values=values, allowed=tuple(allowed), moved=tuple(worst), dtype=watch.narrowest,
+        operations=watch.operations, problem=problem,
+    )  # fmt: skip
 
 
 def _never_nan(bound: Tensor) -> Tensor:

@@ -66,9 +66,12 @@ def _levels(domain: Domain, dtype: torch.dtype) -> list[float]:
     return [grid[byte % len(grid)] for byte in range(128)] + fine
 
 
-# Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, and
-# the simplest legal value at any size (a zero vector, an identity matrix).
-_STYLES = ("moderate", "moderate", "moderate", "equal", "alike", "simple")
+# Most cases are generic; in the others 0/0 lives: every entry of an argument the same, every argument the same, the
+# simplest legal value at any size (a zero vector, an identity matrix), and some arguments at a border of what they may
+# be with the others generic: a last step to noise level zero shows nothing of itself where the state is zero, too.
+_STYLES = ("moderate", "moderate", "moderate", "equal", "alike", "simple", "border", "border")
+_BORDERS = ("simple", "simple", None, None, None, None, "low", "high")
+_A_BORDER = st.sampled_from(_BORDERS)
 
 
 @draws_cases("formula")
@@ -135,9 +138,12 @@ def _numbers(draw: DrawFn, dtype: torch.dtype, style: str) -> Numbers:
     drawn_before: dict[str, list[float]] = {}
 
     def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
-        if style == "simple":
+        border = draw(_A_BORDER) if style == "border" else style
+        if style == "border" and border is not None and domain.apart:
+            drawn = [draw(st.sampled_from(domain.apart))] * count
+        elif border in {"simple", "low", "high"}:
             low, high = domain.bounds(dtype, extreme=False)
-            drawn = [float(min(max(domain.simple, low), high))] * count
+            drawn = [float({"low": low, "high": high}.get(border, min(max(domain.simple, low), high)))] * count
         elif style == "equal":
             drawn = [draw(_number(domain, dtype, style))] * count
         elif style == "alike" and len(drawn_before.get(domain.name, ())) >= count:

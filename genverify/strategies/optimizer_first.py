@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from genverify.strategies.pairwise import every_pair, every_value
-from genverify.strategies.registry import examines_first
+from genverify.strategies.registry import examines
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.optimizer_stream import REVEALING, revealing, revealing_rows
@@ -40,7 +40,7 @@ def smaller(case: Case) -> Iterator[Case]:
             yield _with(case, parameters=[parameters[0][i : i + 1]], gradients=[gradients[0][:, i : i + 1]])
 
 
-@examines_first("optimizer", smaller=smaller)
+@examines("optimizer", smaller=smaller)
 def revealing_cases(subject: Any, run: Run) -> list[Case]:  # noqa: ANN401
     """The defaults in both dtypes, each value of each option, then all pairs of these."""
     law = subject.law

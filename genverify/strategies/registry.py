@@ -16,19 +16,24 @@ from genverify.subjects.case import Case
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["Fixed", "cases_for", "draws_cases", "examines_first", "fixed_for"]
+__all__ = ["Fixed", "cases_for", "draws_cases", "examines", "fixed_for"]
 
 Maker = Callable[[Any, Run], "SearchStrategy[Case]"]
 _MAKERS: dict[tuple[str, str], Maker] = {}
-_FIXED: dict[tuple[str, str], tuple[Callable[[Any, Run], Sequence[Case]], Smaller]] = {}
+_FIXED: dict[tuple[str, str], tuple[Callable[[Any, Run], Sequence[Case]], Smaller, bool]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed:
-    """Cases that a search examines before it draws any, and how one that fails is made smaller."""
+    """Cases that a search examines besides those that it draws, before or after them.
+
+    How one that fails is made smaller: by `smaller`. Those that are examined `last` leave to what is drawn, and can be
+    made small as a whole, what it finds as well.
+    """
 
     cases: Sequence[Case] = ()
     smaller: Smaller = nothing_smaller
+    last: bool = False
 
 
 def draws_cases(kind: str, family: str = "cases") -> Callable[[Maker], Maker]:
@@ -41,25 +46,25 @@ def draws_cases(kind: str, family: str = "cases") -> Callable[[Maker], Maker]:
     return register
 
 
-def examines_first(
-    kind: str, family: str = "cases", *, smaller: Smaller = nothing_smaller
+def examines(
+    kind: str, family: str = "cases", *, smaller: Smaller = nothing_smaller, last: bool = False
 ) -> Callable[[Callable[[Any, Run], Sequence[Case]]], Callable[[Any, Run], Sequence[Case]]]:
-    """Registers the decorated function (subject, run) → cases: at every budget these come before what is drawn."""
+    """Registers the decorated function (subject, run) → cases: at every budget these are examined, too."""
 
     def register(maker: Callable[[Any, Run], Sequence[Case]]) -> Callable[[Any, Run], Sequence[Case]]:
-        _FIXED[kind, family] = (maker, smaller)
+        _FIXED[kind, family] = (maker, smaller, last)
         return maker
 
     return register
 
 
 def fixed_for(subject: Any, run: Run, family: str = "cases") -> Fixed:  # noqa: ANN401 - any kind
-    """What is examined first for this subject; nothing where no file of this room says so."""
+    """What is always examined of this subject; nothing where no file of this room says so."""
     _load(subject.kind)
     if (subject.kind, family) not in _FIXED:
         return Fixed()
-    maker, smaller = _FIXED[subject.kind, family]
-    return Fixed(cases=maker(subject, run), smaller=smaller)
+    maker, smaller, last = _FIXED[subject.kind, family]
+    return Fixed(cases=maker(subject, run), smaller=smaller, last=last)
 
 
 def cases_for(subject: Any, run: Run, family: str = "cases") -> SearchStrategy[Case]:  # noqa: ANN401 - any kind

@@ -59,33 +59,52 @@ def search(
     cases: int,
     seed: int,
     shrinks: int = 400,
-    first: Fixed | None = None,
+    fixed: Fixed | None = None,
     drawn: list[Case] | None = None,
 ) -> Found:
     """Judges up to `cases` cases; at the first FAIL (or ERROR) tries up to `shrinks` smaller ones.
 
-    What is to be examined `first` counts among the cases, of which at least half are drawn nevertheless.
+    What is `fixed` counts among the cases, of which at least half are drawn nevertheless.
     Deterministic: the same strategy, judge and seed give the same answer. It says nothing beyond what it met.
 
     A list `drawn` that is empty gets what was drawn, if nothing failed. One that is not is what the same strategy drew
     under the same seed for another judge, and it is judged instead: Hypothesis would draw it again. It is drawn anew
     where one of these cases fails, since a search makes it smaller.
     """
+    fixed = fixed or Fixed()
+    left = max(cases - len(fixed.cases), cases // 2)
+    found = Found()
+    parts = [
+        lambda: _examined(fixed, judge, shrinks, found),
+        lambda: _drawn(strategy, judge, found, cases=left, seed=seed, shrinks=shrinks, drawn=drawn),
+    ]
+    for part in reversed(parts) if fixed.last else parts:
+        if found.failing is None:
+            part()
+    return found
+
+
+def _drawn(
+    strategy: SearchStrategy[Case],
+    judge: Callable[[Case], Judgement],
+    found: Found,
+    *,
+    cases: int,
+    seed: int,
+    shrinks: int,
+    drawn: list[Case] | None,
+) -> None:
+    """Adds to `found` what Hypothesis meets."""
     import hypothesis
     from hypothesis import Phase, Verbosity, settings
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky
 
-    first = first or Fixed()
-    found = _examined(first, judge, shrinks)
-    if found.failing is not None:
-        return found
     before, fails = _again(drawn or [], judge)
     found.evaluations += len(before)
     if before and fails is None:
         found.judgements += before
-        return found
-    cases = max(cases - len(first.cases), cases // 2)
+        return
     limit, draws, fresh = 0, 0, []
 
     @st.composite
@@ -130,7 +149,6 @@ def search(
     found.failing = found.failing or fails
     if drawn is not None and found.failing is None:
         drawn[:] = fresh
-    return found
 
 
 def _again(
@@ -147,21 +165,19 @@ def _again(
     return judged, None
 
 
-def _examined(first: Fixed, judge: Callable[[Case], Judgement], shrinks: int) -> Found:
-    """The fixed cases up to the first that fails, which is made smaller."""
-    found = Found()
+def _examined(fixed: Fixed, judge: Callable[[Case], Judgement], shrinks: int, found: Found) -> None:
+    """Adds to `found` the fixed cases up to the first that fails, which is made smaller."""
 
     def judged(case: Case) -> Judgement:
         found.evaluations += 1
         return judge(case)
 
-    for case in first.cases:
+    for case in fixed.cases:
         judgement = judged(case)
         if judgement.outcome in (Outcome.FAIL, Outcome.ERROR):
-            found.failing = reduced((case, judgement), judged, first.smaller, limit=shrinks)
-            return found
+            found.failing = reduced((case, judgement), judged, fixed.smaller, limit=shrinks)
+            return
         found.judgements.append((case, judgement))
-    return found
 
 
 def fixed_cases(strategy: SearchStrategy[Case], *, cases: int, seed: int) -> list[Case]:

@@ -50,6 +50,8 @@ class Domain:
         tangent: (gradient, value) → the part of the gradient that the domain determines: of a symmetric matrix the
             symmetric part, of probabilities the part that sums to zero. Linear in the gradient.
         interval: The open interval of all legal values, where these are single numbers and every one is legal.
+        apart: Raw numbers of legal values at a border, outside what is drawn otherwise: a weight of zero, a discount
+            of one. They are given alone; a subject may refuse them.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Domain:
     simple: float | int = 0.0
     tangent: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
     interval: tuple[float, float] | None = None
+    apart: tuple[float, ...] = ()
 
     def bounds(self, dtype: torch.dtype, *, extreme: bool) -> tuple[float | int, float | int]:
         """The range of raw numbers to draw from."""

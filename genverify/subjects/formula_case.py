@@ -20,7 +20,18 @@ from genverify.subjects.formula_shapes import ONE, arrangement, splits, whole
 from genverify.subjects.specification import Argument, Form, Layout, Role
 from genverify.subjects.stated_sizes import stated_sizes
 
-__all__ = ["Numbers", "alike", "axis_sizes", "build", "held_tensor", "legal", "legal_sizes", "probes", "reached"]
+__all__ = [
+    "Numbers",
+    "alike",
+    "at_border",
+    "axis_sizes",
+    "build",
+    "held_tensor",
+    "legal",
+    "legal_sizes",
+    "probes",
+    "reached",
+]
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 # Pairwise different sizes, so that an axis taken for another shows.
@@ -141,6 +152,7 @@ def build(
     `combination` is the place among the combinations of the subject's declared options.
     """
     values: dict[str, object] = {}
+    apart: list[str] = []
     sizes = whole(sizes, splits(subject, layout)) if isinstance(subject, Formula) else dict(sizes)
     settled = False
     # A module keeps its parameters whole; torch's own batch normalisation has wrong gradients where its weight is not.
@@ -160,12 +172,16 @@ def build(
         shape = tuple(sizes[axis] for axis in layout.axes(argument))
         raw = numbers(argument.name, form.domain, math.prod(shape))
         value = form.domain.make(raw, shape, dtype)
+        if form.domain.apart and float(raw.reshape(-1)[0]) in form.domain.apart:
+            apart.append(f"{argument.name} = {value:g}")
         views = strided and argument.name not in held
         if views and isinstance(value, torch.Tensor) and value.dim() and value.numel():
             value = torch.stack((value, value), -1)[..., 0]  # a view with gaps between its elements
         values[argument.name] = value
     values["#sizes"] = dict(sizes)
     values["#layout"] = layout.name
+    if apart:
+        values["#apart"] = ", ".join(apart)
     if combination:
         values["#options"] = combination
     return Case(values=values, seed=seed)
@@ -227,14 +243,30 @@ def probes(subject: Formula, layout: Layout, dtype: torch.dtype, combination: in
     return made
 
 
+def at_border(subject: Formula, layout: Layout, dtype: torch.dtype, argument: str, raw: float) -> Case | None:
+    """A case at a generic point but for one argument, all of whose raw numbers are `raw`; None where none is legal."""
+    index, (first, rest) = 0, _PROBE_SIZES[0]
+    allowed = axis_sizes(subject, layout)
+    sizes = {
+        axis: min(known, key=lambda size: (abs(size - (first if axis == "batch" else rest)), -size))
+        for axis, known in allowed.items()
+    }
+    if not legal_sizes(subject, whole(sizes, splits(subject, layout))):
+        return None
+    return _probe(subject, layout, dtype, sizes, index, 0, {argument: raw})
+
+
 def _probe(
-    subject: Formula, layout: Layout, dtype: torch.dtype, sizes: dict[str, int], index: int, combination: int
-) -> Case | None:
-    """The first point of an irregular sequence that is legal."""
-    at = 0.1 + 0.37 * index
+    subject: Formula, layout: Layout, dtype: torch.dtype, sizes: dict[str, int], index: int, combination: int,
+    fixed: Mapping[str, float] | None = None,
+) -> Case | None:  # fmt: skip
+    """The first point of an irregular sequence that is legal; some arguments may be fixed, by their raw number."""
+    at, fixed = 0.1 + 0.37 * index, fixed or {}
 
     def numbers(name: str, domain: Domain, count: int) -> torch.Tensor:
         nonlocal at
+        if name in fixed:
+            return torch.full((count,), fixed[name], dtype=torch.float64)
         points = []
         for _ in range(count):
             at = (at + _GOLDEN) % 1.0
@@ -244,7 +276,7 @@ def _probe(
 
     for _ in range(_ATTEMPTS):
         case = build(
-            subject, layout, sizes, dtype, numbers, leave=lambda name: index % 2 == 0, seed=index,
+            subject, layout, sizes, dtype, numbers, leave=lambda name: index % 2 == 0 and name not in fixed, seed=index,
             combination=combination,
         )  # fmt: skip
         if legal(subject, case):

@@ -80,8 +80,8 @@ def lattice_point() -> Domain:
 _LARGEST = 0.8
 
 
-def contraction() -> Domain:
-    """A contraction by its numbers, scaled down where ‖a‖ ‖b‖ exceeds 0.8; its axes are pair (of two), hidden, event.
+def contraction(largest: float = _LARGEST) -> Domain:
+    """A contraction by its numbers, scaled down where ‖a‖ ‖b‖ exceeds `largest`; axes pair (of two), hidden, event.
 
     >>> made = contraction().make(torch.ones(4, dtype=torch.float64), (2, 1, 2), torch.float64)
     >>> round(float(made.weight[0].norm() * made.weight[1].norm()), 12)
@@ -91,6 +91,6 @@ def contraction() -> Domain:
     def make(raw: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Contraction:
         numbers = raw.reshape(shape)
         product = numbers[0].norm() * numbers[1].norm()
-        return Contraction((numbers / torch.sqrt((product / _LARGEST).clamp_min(1.0))).to(dtype))
+        return Contraction((numbers / torch.sqrt((product / largest).clamp_min(1.0))).to(dtype))
 
     return Domain(name="contraction", low=-1.5, high=1.5, make=make)

@@ -107,3 +107,24 @@ def test_what_overflows_in_the_subjects_dtype_is_not_examined():
     x = torch.tensor([1.0, 3e38], dtype=torch.float64)
     (bound,) = measured_allowances(lambda: (2.0 * x,), (None,), dtype=torch.float32)
     assert bound.examined.tolist() == [True, False]
+
+
+def test_at_a_kink_one_run_is_not_believed():
+    """Half of the runs leave relu(a − a) where it is: a value that rounding has moved off zero is no error there."""
+    spared = 0
+    for seed in range(20):
+        (x,) = _numbers(seed, (3,))
+
+        def oracle(x: Tensor = x) -> tuple[Tensor]:
+            return (torch.relu(x.sum() / 3 - x.mean()).reshape(1),)
+
+        (bound,) = measured_allowances(oracle, (torch.full((1,), 1e-17),), dtype=torch.float64)
+        assert float(bound.allowed) > 1e-17
+        spared += float(bound.allowed) < 1e-12
+    assert spared == 20
+
+
+def test_what_never_moves_is_refuted():
+    """A constant has no rounding: being off there is an error, after as many runs as it takes to say so."""
+    (bound,) = measured_allowances(lambda: (torch.zeros(2),), (torch.tensor([0.0, 1e-9]),), dtype=torch.float64)
+    assert (bound.excess(torch.tensor([0.0, 1e-9])) > 1).tolist() == [False, True]

@@ -68,19 +68,19 @@ def test_all_options_of_a_class_are_examined():
     assert len(seen) < 30
 
 
-def test_what_is_first_counts_and_one_that_fails_is_made_smaller():
+def test_what_is_fixed_counts_and_one_that_fails_is_made_smaller():
     first = Fixed(
         cases=[Case(values={"x": 5}), Case(values={"x": 64})],
         smaller=lambda case: (Case(values={"x": x}) for x in (case["x"] // 2, case["x"] - 1)),
     )
     strategy = st.builds(lambda n: Case(values={"x": n}), st.integers(0, 4))
     found = search(
-        strategy, lambda c: failed(examined=1) if c["x"] > 9 else passed(examined=1), cases=9, seed=0, first=first
+        strategy, lambda c: failed(examined=1) if c["x"] > 9 else passed(examined=1), cases=9, seed=0, fixed=first
     )
     assert found.failing is not None
     assert found.failing[0]["x"] == 10
     assert [case["x"] for case, _ in found.judgements] == [5]
-    calm = search(strategy, lambda c: passed(examined=1), cases=9, seed=0, first=first)
+    calm = search(strategy, lambda c: passed(examined=1), cases=9, seed=0, fixed=first)
     assert [case["x"] for case, _ in calm.judgements][:2] == [5, 64]
     assert len(calm.judgements) <= 9
 

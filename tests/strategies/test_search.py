@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 
+from genverify.strategies.registry import Fixed
 from genverify.strategies.search import fixed_cases, search
 from genverify.strategies.steady_draws import steady_draws
 from genverify.subjects.case import Case
@@ -147,3 +148,14 @@ def test_a_users_own_tests_draw_as_before():
     with steady_draws():
         assert HypothesisProvider._maybe_draw_constant is not own
     assert HypothesisProvider._maybe_draw_constant is own
+
+
+def test_what_is_examined_last_leaves_the_smallest_case_to_what_is_drawn():
+    fixed = Fixed(cases=[Case(values={"x": 5000})], last=True)
+    found = search(INTEGERS, judged_by(lambda x: x > 41), cases=60, seed=0, fixed=fixed)
+    assert found.failing is not None
+    assert found.failing[0]["x"] == 42
+    found = search(INTEGERS, judged_by(lambda x: x > 1000), cases=60, seed=0, fixed=fixed)
+    assert found.failing is not None
+    assert found.failing[0]["x"] == 5000
+    assert len(found.judgements) == 59
