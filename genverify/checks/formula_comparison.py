@@ -40,6 +40,7 @@ class Compared:
         examined: How many elements were judged.
         unweighed: Whether a result is beyond the rounding of its terms, and how much more to allow it had to be
             measured and could not be: then agreement of the others determines nothing.
+        hopeless: Whether it is beyond what float32 would be allowed, too.
     """
 
     shape_fits: bool
@@ -50,6 +51,7 @@ class Compared:
     got: float = math.nan
     examined: int = 0
     unweighed: bool = False
+    hopeless: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -68,7 +70,7 @@ def compare(
     """
     dtype = accuracy or made.dtype
     worst = Compared(shape_fits=True, ratio=math.nan, error=0.0)
-    examined, unweighed = 0, False
+    examined, unweighed, hopeless = 0, False, False
     for index, got in enumerate(made.outputs):
         terms, values, names = oracle_of(subject, case, made, dialect, output=index)
         # Fast, then slow: within the rounding of the terms alone there is no need to know the conditioning.
@@ -78,7 +80,12 @@ def compare(
             return Compared(shape_fits=False)
         number = number.to(torch.float64)
         found = _worst(subject, quick, number)
-        if values and not found.agrees and not (hurried and _beyond(subject, quick, terms, values, number)):
+        if values and not found.agrees:
+            beyond = _beyond(subject, quick, terms, values, number) if hurried else ()
+            hopeless |= torch.float32 in beyond
+        else:
+            beyond = (dtype,)
+        if dtype not in beyond:
             found = _worst(subject, _slow(subject, terms, values, names, number, dtype), number)
             unweighed |= subject.specification is not None and subject.specification.measured and not found.examined
         examined += found.examined
@@ -86,7 +93,7 @@ def compare(
             worst = found
     if unweighed and worst.agrees:
         return Compared(shape_fits=True, ratio=math.nan, error=0.0, unweighed=True)
-    return replace(worst, examined=examined)
+    return replace(worst, examined=examined, hopeless=hopeless)
 
 
 def expected(subject: Formula, case: Case, made: Call, dialect: Dialect, output: int) -> torch.Tensor:
@@ -125,8 +132,10 @@ def _slow(
     return singular_allowance(terms, values, found)
 
 
-def _beyond(subject: Formula, quick: Allowance, terms: Function, values: list[torch.Tensor], got: torch.Tensor) -> bool:
-    """Whether the error is far beyond the conditioning that shows along a few directions, so that it need not be known.
+def _beyond(
+    subject: Formula, quick: Allowance, terms: Function, values: list[torch.Tensor], got: torch.Tensor
+) -> tuple[torch.dtype, ...]:
+    """For which precisions the error is far beyond the conditioning along a few directions, which need not be known.
 
     A step of each entry by about h of its size moves the terms by h Σ ± |x_i ∂t_j/∂x_i| with weights in [½, 1]; the
     conditioned allowance has that sum without the signs, times γ_k/h. Over the directions the largest is taken, and
@@ -134,18 +143,24 @@ def _beyond(subject: Formula, quick: Allowance, terms: Function, values: list[to
     """
     assert subject.specification is not None
     if subject.specification.measured:
-        return False
+        return ()
     with torch.no_grad(), contextlib.suppress(Exception):  # a step may lead out of the oracle's domain
         base = torch.stack(torch.broadcast_tensors(*terms(*values)))
         moved = [torch.zeros_like(base[0])]
         for turn in range(_DIRECTIONS):
             beside = terms(*(_beside(value, turn) for value in values))
             moved.append((torch.stack(torch.broadcast_tensors(*beside)) - base).abs().sum(0))
-        reach = _THOUSANDFOLD * gamma(quick.operations, quick.dtype) / _STEP * torch.stack(moved).amax(0)
+        spread = _THOUSANDFOLD / _STEP * torch.stack(moved).amax(0)
         error = (got - quick.value).abs()
-        known = quick.examined & torch.isfinite(reach) & torch.isfinite(error)
-        return bool((known & (error > quick.allowed + reach)).any())
-    return False
+        known = quick.examined & torch.isfinite(spread) & torch.isfinite(error)
+        found = []
+        for dtype in {quick.dtype, torch.float32}:
+            rate = gamma(quick.operations, dtype)
+            allowed = quick.allowed + (0.0 if dtype is quick.dtype else 2 * rate * quick.magnitude)
+            if bool((known & (error > allowed + rate * spread)).any()):
+                found.append(dtype)
+        return tuple(found)
+    return ()
 
 
 def _beside(value: torch.Tensor, turn: int) -> torch.Tensor:
