@@ -6,46 +6,55 @@ them where the other arguments show it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
+from genverify.strategies.pairwise import every_pair
 from genverify.strategies.registry import examines
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
-from genverify.subjects.formula import Formula, Place
-from genverify.subjects.formula_case import at_border
-from genverify.subjects.specification import Argument, Role
+from genverify.subjects.formula import Formula
+from genverify.subjects.formula_case import at_border, domains_of
+from genverify.subjects.specification import Role
 
 __all__ = ["border_cases"]
 
 # Of all cases one in so many is at a border: the search for anything else keeps its share.
 _SHARE = 6
+# Options of so many values and more are numbers: a size, a count.
+_FEW = 4
 
 
 @examines("formula", last=True)
 def border_cases(subject: Formula, run: Run) -> list[Case]:
-    """Values apart first, then both ends of what is a number, or one for each sample: a level, a rate, an index."""
+    """Values apart first, then every two values of options together, then both ends of what is one number."""
     identities = subject.memory.get("identities") or [None]
     identity = identities[0]
     layout = subject.layouts()[0] if identity is None else identity.layout
     dtype = subject.dtype or (torch.float64 if identity is None else identity.dtype)
     found: list[Case] = []
-    for argument, raw in _borders(subject):
+    for borders, left in _rarest_first(subject):
         if len(found) >= max(2, run.budget.cases // _SHARE):
             break
-        case = at_border(subject, layout, dtype, argument.name, raw)
+        case = at_border(subject, layout, dtype, borders, left=left)
         if case is not None:
             found.append(case)
     return found
 
 
-def _borders(subject: Formula) -> Iterator[tuple[Argument, float]]:
-    """(argument, the raw number at its border), the rarest first."""
-    assert subject.match is not None
-    given = [one for one in subject.match.bound if one.place is not Place.KEPT and one.argument.role is Role.VALUE]
-    yield from ((one.argument, raw) for one in given for raw in one.form.domain.apart)
-    controls = [one for one in given if one.argument.axes in ("", "batch")]
-    for one in controls:
-        low, high = one.form.domain.low, one.form.domain.high
-        yield from ((one.argument, float(raw)) for raw in dict.fromkeys((low, high)))
+def _rarest_first(subject: Formula) -> Iterator[tuple[Mapping[str, float], bool]]:
+    """(argument → the raw number at its border, whether the defaults of the others are left)."""
+    values = domains_of(subject, Role.VALUE)
+    yield from (({name: raw}, True) for name, (_, domain) in values.items() for raw in domain.apart)
+    # An option shows beside another: padding that is not counted, only where there is some.
+    few = {
+        name: [float(raw) for raw in range(int(domain.low), int(domain.high) + 1)]
+        for name, (_, domain) in domains_of(subject, Role.OPTION).items()
+        if domain.integral and 0 < domain.high - domain.low < _FEW
+    }
+    if len(few) > 1:
+        yield from ((row, False) for row in every_pair(few, lambda row: True))
+    for name, (axes, domain) in values.items():
+        if axes in ("", "batch"):
+            yield from (({name: float(raw)}, True) for raw in dict.fromkeys((domain.low, domain.high)))

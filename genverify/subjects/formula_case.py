@@ -26,6 +26,7 @@ __all__ = [
     "at_border",
     "axis_sizes",
     "build",
+    "domains_of",
     "held_tensor",
     "legal",
     "legal_sizes",
@@ -243,9 +244,21 @@ def probes(subject: Formula, layout: Layout, dtype: torch.dtype, combination: in
     return made
 
 
-def at_border(subject: Formula, layout: Layout, dtype: torch.dtype, argument: str, raw: float) -> Case | None:
-    """A case at a generic point but for one argument, all of whose raw numbers are `raw`; None where none is legal."""
-    index, (first, rest) = 0, _PROBE_SIZES[0]
+def domains_of(subject: Formula, role: Role) -> dict[str, tuple[str, Domain]]:
+    """Of every argument of this role that the subject is given, its axes and where it lives."""
+    return {
+        argument.name: (argument.axes, form.domain) for argument, form, _ in _forms(subject) if argument.role is role
+    }
+
+
+def at_border(
+    subject: Formula, layout: Layout, dtype: torch.dtype, borders: Mapping[str, float], *, left: bool = True
+) -> Case | None:
+    """A case at a generic point but for some arguments, all of whose raw numbers are these; None where none is legal.
+
+    `left` says whether the subject's defaults of the others are left in place.
+    """
+    index, (first, rest) = 0 if left else 1, _PROBE_SIZES[0]
     allowed = axis_sizes(subject, layout)
     sizes = {
         axis: min(known, key=lambda size: (abs(size - (first if axis == "batch" else rest)), -size))
@@ -253,7 +266,7 @@ def at_border(subject: Formula, layout: Layout, dtype: torch.dtype, argument: st
     }
     if not legal_sizes(subject, whole(sizes, splits(subject, layout))):
         return None
-    return _probe(subject, layout, dtype, sizes, index, 0, {argument: raw})
+    return _probe(subject, layout, dtype, sizes, index, 0, borders)
 
 
 def _probe(

@@ -68,3 +68,19 @@ def test_what_raises_elsewhere_is_accused():
         return focal(logits, targets, gamma)
 
     assert _value(raising).outcome is gv.Outcome.FAIL
+
+
+class CountsWhatItSaysItLeaves(torch.nn.AvgPool2d):
+    def __init__(self, kernel_size, stride=None, padding=0, count_include_pad=False):
+        super().__init__(kernel_size, stride, padding, count_include_pad=count_include_pad)
+
+    def forward(self, x):
+        return functional.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+def test_every_two_values_of_options_meet():
+    """The padding shows only where there is some, and it is not to be counted; a draw may miss the two together."""
+    for seed in range(4):
+        subject = Formula(CountsWhatItSaysItLeaves, like="pooling.average")
+        (verdict,) = gv.verify(subject, checks=["formula.value"], seed=seed)
+        assert verdict.outcome is gv.Outcome.FAIL
