@@ -21,7 +21,7 @@ from genverify.errors import nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEAVES = {"verdict", "errors", "numerics", "statistics", "noise"}
+LEAVES = {"verdict", "errors", "rooms", "numerics", "statistics", "noise"}
 _JUDGES = {"checks", "strategies", "adapters"}
 _BELOW_VERIFY = LEAVES | _JUDGES | {"subjects", "claims", "report", "reference", "oracles", "formulas"}
 FACE = "__init__"
@@ -97,7 +97,7 @@ def _imported(path: Path, root: Path, tree: ast.Module) -> Iterator[tuple[ast.AS
             yield from ((node, name) for name in names)
         elif isinstance(node, ast.Call) and node.args:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in {"import_module", "__import__"} and (name := _text(node.args[0])).strip("."):
+            if called in {"import_module", "__import__", "files_of"} and (name := _text(node.args[0])).strip("."):
                 yield node, name.rstrip(".")
 
 
@@ -262,6 +262,7 @@ IMPORTS = {
     "for annotations": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import genverify.reference",
     "through importlib": "import importlib\nimportlib.import_module('genverify.reference.flows')",
     "through importlib, in part": "import importlib\nimportlib.import_module(f'genverify.reference.{name}')",
+    "all the files of a room": "from genverify.rooms import files_of\nfiles_of('genverify.reference')",
     "through the builtin": "__import__('genverify.reference')",
     "through the face": "import genverify as gv",
     "a re-export of the face": "from genverify import verify, Case",

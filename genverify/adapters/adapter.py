@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from genverify.errors import UsageError
+from genverify.rooms import files_of
 
 __all__ = ["Adapter", "adapt", "adapter", "adapters_for", "guess_kind"]
 
@@ -53,9 +52,7 @@ def adapter(
 
 def adapters_for(kind: str | None = None) -> list[Adapter]:
     """The adapters that make subjects of this kind (all of them for None), in the order in which they are asked."""
-    package = importlib.import_module("genverify.adapters")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.adapters."):
-        importlib.import_module(module.name)
+    files_of("genverify.adapters")
     found = [one for one in _REGISTRY if kind is None or one.kind == kind]
     return sorted(found, key=lambda one: (one.rank, one.name))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from genverify.errors import UsageError, nearest
+from genverify.rooms import files_of
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.verdict import Judgement, Rung
@@ -80,23 +79,15 @@ def check(
     return register
 
 
-def _load(kind: str = "") -> None:
-    """Imports the files of this room that hold checks of a kind: their names begin with it."""
-    package = importlib.import_module("genverify.checks")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith(f"{kind}_" if kind else ""):
-            importlib.import_module(f"genverify.checks.{module.name}")
-
-
 def all_checks() -> dict[str, Check]:
     """Every check of this room by name; importing the files registers them."""
-    _load()
+    files_of("genverify.checks")
     return dict(sorted(_REGISTRY.items()))
 
 
 def checks_for(kind: str) -> list[Check]:
     """The checks of a kind of subject, in the order of their names."""
-    _load(kind)
+    files_of("genverify.checks", f"{kind}_")
     return [found for _, found in sorted(_REGISTRY.items()) if found.kind == kind]
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
 import inspect
-import pkgutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
@@ -17,6 +15,7 @@ from torch import nn
 
 from genverify.adapters.adapter import Adapter, adapters_for, guess_kind
 from genverify.errors import UsageError, nearest
+from genverify.rooms import files_of
 from genverify.subjects.loading import load
 from genverify.subjects.subject import Subject
 
@@ -27,9 +26,7 @@ _OWN = ("f", "name", "reference")
 
 def kinds() -> dict[str, type[Subject]]:
     """Every kind of subject by name: the classes of the room `subjects`, and those that loaded code defines."""
-    package = importlib.import_module("genverify.subjects")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.subjects."):
-        importlib.import_module(module.name)
+    files_of("genverify.subjects")
     found: dict[str, type[Subject]] = {}
     left = list(Subject.__subclasses__())
     while left:

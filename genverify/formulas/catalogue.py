@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from genverify.claims import Claim, registered
 from genverify.errors import UsageError, nearest
 from genverify.formulas.declaration import examine, examine_match, with_defaults
 from genverify.formulas.matching import match
+from genverify.rooms import files_of
 from genverify.subjects.formula import Formula
 from genverify.subjects.formula_shapes import fitting
 from genverify.subjects.specification import Axis, Option, Specification
@@ -29,9 +29,7 @@ def formula(specification: Specification) -> Specification:
 
 def all_formulas() -> dict[str, Specification]:
     """Every named formula; importing the files of this room registers them."""
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        importlib.import_module(module.name)
+    files_of("genverify.formulas")
     return dict(sorted(_REGISTRY.items()))
 
 

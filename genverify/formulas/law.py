@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from genverify.formulas.matching import match
 from genverify.formulas.pairing import by_names
 from genverify.formulas.parameters import taken_by
 from genverify.oracles import laws as oracle
+from genverify.rooms import files_of
 from genverify.subjects.domains import Domain, integer, positive, real, simplex, unit_interval
 from genverify.subjects.formula import Place
 from genverify.subjects.modes import training_flag
@@ -298,9 +298,7 @@ def names_law(law: NamedLaw) -> NamedLaw:
 
 def all_laws() -> dict[str, NamedLaw]:
     """Every named law."""
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        importlib.import_module(module.name)
+    files_of("genverify.formulas")
     return dict(sorted(_REGISTRY.items()))
 
 

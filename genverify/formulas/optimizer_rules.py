@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 
 from genverify.errors import UsageError, nearest
 from genverify.formulas.optimizer_rule import Rule
+from genverify.rooms import files_of
 
 __all__ = ["RULES", "find_rule"]
 
 
 def _collected() -> Iterator[Rule]:
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        if module.name.startswith(f"{__name__}_"):
-            yield from importlib.import_module(module.name).RULES
+    for module in files_of("genverify.formulas", "optimizer_rules_"):
+        yield from module.RULES
 
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in _collected()}

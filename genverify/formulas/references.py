@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+from genverify.rooms import files_of
 from genverify.subjects.subject import Subject
 
 __all__ = ["declares_reference", "reference_subjects"]
@@ -23,9 +22,7 @@ def declares_reference(make: Callable[[], Subject]) -> Callable[[], Subject]:
 
 def reference_subjects() -> list[Subject]:
     """A subject for every reference, in the order of the topics."""
-    package = importlib.import_module("genverify.formulas")
-    for module in sorted(pkgutil.iter_modules(package.__path__, "genverify.formulas."), key=lambda m: m.name):
-        importlib.import_module(module.name)
+    files_of("genverify.formulas")
     made = [make() for make in _MAKERS]
     often = Counter(one.label for one in made)
     # Two topics may both have an entropy: a report tells them apart by the name of what each is held against.

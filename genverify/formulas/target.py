@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +14,7 @@ from genverify.errors import UsageError, nearest
 from genverify.formulas.matching import match
 from genverify.formulas.rival import with_rival
 from genverify.oracles import estimators as oracle
+from genverify.rooms import files_of
 from genverify.subjects.domains import function_of_index, function_of_real, integer, real, unit_interval
 from genverify.subjects.estimator import GradientEstimator, Target
 from genverify.subjects.functions import Quadratic, Sine
@@ -260,10 +259,7 @@ def target(made: Target) -> Target:
 
 def all_targets() -> dict[str, Target]:
     """Every named target."""
-    package = importlib.import_module("genverify.formulas")
-    for module in pkgutil.iter_modules(package.__path__, "genverify.formulas."):
-        if module.name.startswith("genverify.formulas.target_"):
-            importlib.import_module(module.name)
+    files_of("genverify.formulas", "target_")
     return dict(sorted(_REGISTRY.items()))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genverify.parity.relocation import Relocation
+from genverify.rooms import files_of
 from genverify.subjects.case import Case
 
 __all__ = ["Maker", "Program", "Rows", "cases_of", "makes_programs", "numbers_in", "program_of"]
@@ -92,10 +91,7 @@ def makes_programs(
 
 def program_of(kind: str) -> Maker | None:
     """How programs are made of this kind; None where no file of this room knows."""
-    package = importlib.import_module("genverify.parity")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("program_"):
-            importlib.import_module(f"genverify.parity.{module.name}")
+    files_of("genverify.parity", "program_")
     return _MAKERS.get(kind)
 
 

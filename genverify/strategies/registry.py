@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from genverify.rooms import files_of
 from genverify.strategies.reduction import Smaller, nothing_smaller
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
@@ -60,7 +58,7 @@ def examines(
 
 def fixed_for(subject: Any, run: Run, family: str = "cases") -> Fixed:  # noqa: ANN401 - any kind
     """What is always examined of this subject; nothing where no file of this room says so."""
-    _load(subject.kind)
+    files_of("genverify.strategies", subject.kind)
     if (subject.kind, family) not in _FIXED:
         return Fixed()
     maker, smaller, last = _FIXED[subject.kind, family]
@@ -69,16 +67,7 @@ def fixed_for(subject: Any, run: Run, family: str = "cases") -> Fixed:  # noqa: 
 
 def cases_for(subject: Any, run: Run, family: str = "cases") -> SearchStrategy[Case]:  # noqa: ANN401 - any kind
     """The strategy that draws cases for this subject; a LookupError when no file of this room has one."""
-    _load(subject.kind)
+    files_of("genverify.strategies", subject.kind)
     if (subject.kind, family) not in _MAKERS:
         raise LookupError(f"no strategy draws {family!r} for subjects of kind {subject.kind!r}")
     return _MAKERS[subject.kind, family](subject, run)
-
-
-@functools.cache
-def _load(kind: str) -> None:
-    """Imports the files of this room that bear the kind's name."""
-    package = importlib.import_module("genverify.strategies")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith(kind):
-            importlib.import_module(f"genverify.strategies.{module.name}")
