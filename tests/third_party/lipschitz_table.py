@@ -91,13 +91,18 @@ def norm(layer: Layer) -> float:
     return float(torch.linalg.svdvals(images.flatten(1).double())[0])
 
 
+def claim(layer: Layer) -> list[str]:
+    """The cells of a row that are known before anything is measured."""
+    claimed = f"{layer.claimed:g}" + (f" ± {layer.accuracy:g}" if layer.accuracy else "")
+    return [layer.library, layer.name, claimed]
+
+
 def line(layer: Layer, found: Row) -> str:
     """A row of the table; numbers to as many digits as any machine finds again."""
     upper = f"{found.upper:.4f}" if math.isfinite(found.upper) else "–"
     exact = f"{found.exact:.4f}" if math.isfinite(found.exact) else "–"
-    claimed = f"{layer.claimed:g}" + (f" ± {layer.accuracy:g}" if layer.accuracy else "")
     note = f"; {layer.reason}" if layer.reason else ""
-    cells = (layer.library, layer.name, claimed, f"{found.lower:.3f}", upper, exact, found.verdict + note)
+    cells = (*claim(layer), f"{found.lower:.3f}", upper, exact, found.verdict + note)
     return "| " + " | ".join((*cells, f"{found.seconds:.1f} s")) + " |"
 
 
