@@ -26,7 +26,9 @@ from genverify.subjects.specification import CALL, Layout, Role
 # Under which a subject remembers that it draws from a generator that is not seen.
 _UNSEEN = "unseen draws"
 
-__all__ = ["Call", "Undrawn", "Unreadable", "call", "layout_of", "witness"]
+__all__ = [
+    "Call", "Undrawn", "Unreadable", "call", "layout_of", "made_of", "owner_of", "set_mode", "slices_of", "witness",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +217,11 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
     assert subject.match is not None
     assert subject.specification is not None
     fixed = {**subject.fixed, **subject.combinations()[case["#options"] if "#options" in case else 0]}
-    f, fixed = _made(subject, given, fixed)
+    f, fixed = made_of(subject, given, fixed)
     held = {b.parameter: given.pop(b.parameter) for b in subject.match.bound if b.place is Place.HELD}
     if held and inspect.isclass(subject.f):
         held = _of_instance(f, held)
-    slices = _slices(subject, given, case)
+    slices = slices_of(subject, given, case)
     if CALL in axes_of(subject):
         f = _fresh(f, next((t.dtype for _, t in case.tensors() if t.is_floating_point()), None))
 
@@ -227,7 +229,7 @@ def _invoke(subject: Formula, given: dict[str, Any], case: Case) -> tuple[Any, A
         found = []
         modes = [_mode(subject, case, index, len(slices)) for index in range(len(slices))]
         for mode, calls in groupby(zip(modes, slices, strict=True), key=lambda pair: pair[0]):
-            _set_mode(f, mode)
+            set_mode(f, mode)
             with kept_for_backward() if len(set(modes)) > 1 else nullcontext():
                 found += [_once(subject, f, one, fixed, held) for _, one in calls]
         return found if CALL in subject.specification.output.split() else found[-1]  # type: ignore[union-attr]
@@ -250,7 +252,7 @@ def axes_of(subject: Formula) -> set[str]:
     return {axis for argument in subject.specification.arguments for axis in argument.axes.split()}
 
 
-def _made(subject: Formula, given: dict[str, Any], fixed: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def made_of(subject: Formula, given: dict[str, Any], fixed: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The callable, made from the class where one was given, and what is left to fix in the call."""
     f = subject.f
     if not inspect.isclass(f):
@@ -300,7 +302,7 @@ def _fresh(f: Any, dtype: torch.dtype | None) -> Any:  # noqa: ANN401 - a callab
         return f
 
 
-def _slices(subject: Formula, given: dict[str, Any], case: Case) -> list[dict[str, Any]]:
+def slices_of(subject: Formula, given: dict[str, Any], case: Case) -> list[dict[str, Any]]:
     """What each call is given: arguments with the axis ``call`` slice by slice, the others every time."""
     assert subject.match is not None
     layout = layout_of(subject, case)
@@ -326,7 +328,8 @@ def _mode(subject: Formula, case: Case, index: int, count: int) -> str:
     return modes[max(0, len(modes) - count + index)] if modes else subject.mode
 
 
-def _set_mode(f: Any, mode: str) -> None:  # noqa: ANN401 - any callable
+def set_mode(f: Any, mode: str) -> None:  # noqa: ANN401 - any callable
+    """Puts the module that it is, or whose method it is, in training or evaluation mode; an empty mode leaves it."""
     owner = owner_of(f)
     if owner is not None and mode:
         owner.train(mode == "train")

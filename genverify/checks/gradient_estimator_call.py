@@ -14,7 +14,9 @@ from genverify.subjects.case import Case, render
 from genverify.subjects.estimator import GradientEstimator
 from genverify.subjects.specification import Role
 
-__all__ = ["Estimate", "Unreadable", "canonical", "estimate", "exact", "samples_of", "wanted_names", "witness"]
+__all__ = [
+    "Estimate", "Unreadable", "arguments_of", "canonical", "estimate", "exact", "samples_of", "wanted_names", "witness",
+]  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -83,13 +85,13 @@ def exact(subject: GradientEstimator, case: Case) -> tuple[Tensor, ...]:
 def _declared(subject: GradientEstimator, case: Case) -> tuple[Tensor, ...]:
     target = subject.target
     if callable(target) and not isinstance(target, Tensor):
-        positional, named, _ = _arguments(subject, case, torch.float64, leaves=False)
+        positional, named, _ = arguments_of(subject, case, torch.float64, leaves=False)
         target = target(*positional, **named)
     parts = target if isinstance(target, (tuple, list)) else (target,)
     return tuple(torch.as_tensor(part).detach().to(torch.float64) for part in parts)
 
 
-def _arguments(
+def arguments_of(
     subject: GradientEstimator, case: Case, dtype: torch.dtype, *, leaves: bool = True
 ) -> tuple[list[Any], dict[str, Any], dict[str, Tensor]]:
     """Positional and named arguments of one call, and the floating tensors among them by the subject's name."""
@@ -139,7 +141,7 @@ def estimate(subject: GradientEstimator, case: Case, f: Callable[..., Any] | Non
         Unreadable: It returned no estimate.
     """
     dtype = subject.memory.get("dtype", torch.float64)
-    positional, named, leaves = _arguments(subject, case, dtype)
+    positional, named, leaves = arguments_of(subject, case, dtype)
     before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
     with torch.enable_grad(), subject_code():
         result = (f or subject.f)(*positional, **named)

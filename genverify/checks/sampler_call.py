@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -17,7 +17,7 @@ from genverify.noise import Tape, record
 from genverify.noise.generators import preserved_generators
 from genverify.subjects.calling import subject_code
 from genverify.subjects.case import Case, render
-from genverify.subjects.formula import Place
+from genverify.subjects.formula import Bound, Place
 from genverify.subjects.formula_case import build
 from genverify.subjects.modes import in_mode
 from genverify.subjects.sampler import JointLaw, Sampler
@@ -25,11 +25,13 @@ from genverify.subjects.specification import Layout
 
 __all__ = [
     "Drawn",
+    "arguments_of",
     "call",
     "canonical_parameters",
     "identify",
     "joint_law",
     "law_of_raw",
+    "probe",
     "raw_parameters",
     "record_draws",
     "sizes_of",
@@ -66,6 +68,38 @@ def sizes_of(subject: Sampler, layout: Layout) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def arguments_of(
+    subject: Sampler,
+    case: Case,
+    fixed: Mapping[str, Any],
+    copied: Callable[[Bound, Tensor], Tensor],
+    *,
+    training: bool = True,
+) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
+    """What the constructor is given, what the call is given by place, and what by name; `copied` makes its tensors."""
+    assert subject.match is not None
+    named: dict[str, Any] = dict(fixed)
+    made_with: dict[str, Any] = {name: named.pop(name) for name in subject.memory.get("constructor", ())}
+    if flag := subject.memory.get("flag"):
+        named[flag[0]] = flag[1] is training
+    positional: list[Any] = []
+    for bound in subject.match.bound:
+        if bound.argument.name not in case:
+            continue
+        value = case[bound.argument.name]
+        if isinstance(value, Tensor):
+            value = copied(bound, value)
+        elif bound.form.name == "sample_shape":
+            value = tuple(value)
+        if bound.place is Place.CONSTRUCTOR:
+            made_with[bound.parameter] = value
+        elif bound.keyword:
+            named[bound.parameter] = value
+        else:
+            positional.append(value)
+    return made_with, positional, named
+
+
 def call(subject: Sampler, case: Case, *, gradients: bool = False, training: bool = True) -> Drawn:
     """Calls the subject once, on copies of the case's parameters; where its law has modes, in one of them.
 
@@ -73,31 +107,16 @@ def call(subject: Sampler, case: Case, *, gradients: bool = False, training: boo
         SubjectRaised: The subject raised, or returned no tensor.
     """
     assert subject.match is not None
-    given: dict[str, Any] = dict(subject.fixed)
-    made_with: dict[str, Any] = {name: given.pop(name) for name in subject.memory.get("constructor", ())}
-    if flag := subject.memory.get("flag"):
-        given[flag[0]] = flag[1] is training
     leaves: dict[str, Tensor] = {}
-    positional = []
-    for bound in subject.match.bound:
-        if bound.argument.name not in case:
-            continue
-        value = case[bound.argument.name]
-        if isinstance(value, Tensor):
-            moves = value.is_floating_point() and bound.argument.differentiable
-            value = value.detach().clone().requires_grad_(gradients and moves)
-            if moves or not gradients:
-                leaves[bound.argument.name] = value
-            if subject.writes_input and gradients:
-                value = value * 1  # torch lets no leaf of a graph be overwritten
-        elif bound.form.name == "sample_shape":
-            value = tuple(value)
-        if bound.place is Place.CONSTRUCTOR:
-            made_with[bound.parameter] = value
-        elif bound.keyword:
-            given[bound.parameter] = value
-        else:
-            positional.append(value)
+
+    def copied(bound: Bound, value: Tensor) -> Tensor:
+        moves = value.is_floating_point() and bound.argument.differentiable
+        value = value.detach().clone().requires_grad_(gradients and moves)
+        if moves or not gradients:
+            leaves[bound.argument.name] = value
+        return value * 1 if subject.writes_input and gradients else value  # no leaf of a graph may be overwritten
+
+    made_with, positional, given = arguments_of(subject, case, subject.fixed, copied, training=training)
     before = {name: leaf._version for name, leaf in leaves.items()}
     f: Any = subject.f
     with torch.set_grad_enabled(gradients), subject_code():
@@ -168,7 +187,8 @@ def witness(subject: Sampler, case: Case) -> dict[str, str]:
     return {b.parameter: render(case[b.argument.name]) for b in subject.match.bound if b.argument.name in case}
 
 
-def _probe(subject: Sampler, layout: Layout, dtype: torch.dtype) -> Case:
+def probe(subject: Sampler, layout: Layout, dtype: torch.dtype) -> Case:
+    """A generic case: axes of different sizes, parameters that differ from each other."""
     state = {"at": 0.1}
 
     def numbers(name: str, domain: Any, count: int) -> Tensor:  # noqa: ANN401 - a Domain
@@ -200,7 +220,7 @@ def identify(subject: Sampler) -> None:
     runs: list[tuple[int, Layout, torch.dtype]] = []
     for layout in layouts:
         for dtype in (torch.float64, torch.float32):
-            case = _probe(subject, layout, dtype)
+            case = probe(subject, layout, dtype)
             try:
                 # A layout that a subject warns of is one that it is not meant for, where another fits.
                 with warnings.catch_warnings(record=True) as warned:

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from genverify.noise.draw import Draw, Parameter, Request, site_of_user_code
 from genverify.noise.laws import LAWS
 
-__all__ = ["Interception", "Source"]
+__all__ = ["PARSERS", "Interception", "Source", "bind", "draws_nothing", "rounded"]
 
 Bound = Mapping[str, Any]
 
@@ -70,7 +70,7 @@ def _random_range(b: Bound) -> dict[str, Parameter]:
     return {"low": b.get("from") or 0, "high": top}
 
 
-_PARSERS: Mapping[str, tuple[str, Callable[[Bound], dict[str, Parameter]]]] = {
+PARSERS: Mapping[str, tuple[str, Callable[[Bound], dict[str, Parameter]]]] = {
     "randn": ("normal", _standard_normal),
     "randn_like": ("normal", _standard_normal),
     "normal": ("normal", _mean_std),
@@ -98,7 +98,8 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Bound], dict[str, Parameter]]]] = {
 }
 
 
-def _bind(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def bind(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an operation under the names of its schema, its defaults included."""
     bound: dict[str, Any] = {}
     for position, argument in enumerate(func._schema.arguments):
         if position < len(args):
@@ -110,7 +111,7 @@ def _bind(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> d
     return bound
 
 
-def _draws_nothing(base: str, b: Bound) -> bool:
+def draws_nothing(base: str, b: Bound) -> bool:
     """Tagged as possibly random, but not with these arguments."""
     if base.endswith("_backward") or base in ("_fused_sdp_choice", "_flash_attention_forward_no_dropout_inplace"):
         return True
@@ -156,6 +157,11 @@ class Interception(TorchDispatchMode):
         self.source = source
         self.own_generators = own_generators
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Says no: torch would wrap the function below, at some ten microseconds for each operation of the program."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload,
@@ -168,12 +174,12 @@ class Interception(TorchDispatchMode):
         packet = func._schema.name
         base = packet.removeprefix("aten::")
         base = base[:-1] if base.endswith("_") and not base.startswith("__") else base
-        if torch.Tag.nondeterministic_seeded not in func.tags and base not in _PARSERS:
+        if torch.Tag.nondeterministic_seeded not in func.tags and base not in PARSERS:
             return func(*args, **kwargs)
-        bound = _bind(func, args, kwargs)
-        if _draws_nothing(base, bound):
+        bound = bind(func, args, kwargs)
+        if draws_nothing(base, bound):
             return func(*args, **kwargs)
-        if base not in _PARSERS and torch._C._dispatch_has_kernel_for_dispatch_key(
+        if base not in PARSERS and torch._C._dispatch_has_kernel_for_dispatch_key(
             func.name(), "CompositeImplicitAutograd"
         ):
             with self:  # inference mode shows composites whole: look inside for the draws
@@ -200,13 +206,13 @@ class Interception(TorchDispatchMode):
         site = site_of_user_code() if self.source.wants_sites else ""
         in_backward = torch._C._current_graph_task_id() != -1
         where = {"op": func._schema.name, "site": site, "in_backward": in_backward}
-        if base not in _PARSERS:
+        if base not in PARSERS:
             tensor = next((value for value in bound.values() if isinstance(value, Tensor)), None)
             device = tensor.device if tensor is not None else torch.device("cpu")
             dtype = tensor.dtype if tensor is not None else torch.get_default_dtype()
             shape = tuple(tensor.shape) if tensor is not None else ()
             return Request(law="unknown", parameters={}, shape=shape, dtype=dtype, device=device, **where)
-        law, parse = _PARSERS[base]
+        law, parse = PARSERS[base]
         shape, dtype, device = _meta_of_result(base, bound)
         if base == "multinomial" and not bound["replacement"] and shape[-1] > 1:
             law = "ordered subset"
@@ -236,7 +242,7 @@ def _as_draw(base: str, bound: Bound, request: Request, result: object) -> Draw:
     return Draw(**fields, shape=tuple(value.shape), device=request.device, value=value, standardised=standard)
 
 
-def _rounded(request: Request, numbers: Tensor) -> Tensor:
+def rounded(request: Request, numbers: Tensor) -> Tensor:
     """The numbers in the program's dtype, kept inside the law's support when rounding would leave it."""
     value = numbers.to(request.device, request.dtype)
     if not request.dtype.is_floating_point:
@@ -258,7 +264,7 @@ def _deliver(base: str, func: OpOverload, bound: Bound, request: Request, number
         source = bound["input"] if base == "native_dropout" else bound["self"]
         scaled = source * kept.to(source.dtype) * (1.0 / keep if keep > 0 else 0.0)
         return scaled, kept.to(torch.bool if base == "native_dropout" else torch.uint8)
-    value = _rounded(request, numbers)
+    value = rounded(request, numbers)
     if base == "rrelu_with_noise":
         source = bound["self"]
         slope = torch.where(source <= 0, value, torch.ones_like(value))

@@ -29,15 +29,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genverify.numerics.rounding import subnormal_spacing, unit_roundoff
 
-__all__ = ["Spread", "narrowest_dtype", "rounding_spread"]
+__all__ = [
+    "EXACT", "HALF_UNITS", "PATIENCE", "SLACK", "Perturbed", "Spread", "TooLong", "is_float", "narrowest_dtype",
+    "rounding_spread",
+]  # fmt: skip
 
 _AMPLITUDE = {torch.float64: 2.0**-30, torch.float32: 2.0**-14, torch.float16: 2.0**-6, torch.bfloat16: 2.0**-5}
-_DEVIATIONS, _HALF_UNITS = 8.0, 4.0
+_DEVIATIONS, HALF_UNITS = 8.0, 4.0
 # A perturbed run may take another number of steps (an iteration that stops by tolerance), but not forever.
-_PATIENCE, _SLACK = 4, 256
+PATIENCE, SLACK = 4, 256
 
 # Operations that move or compare numbers and round nothing.
-_EXACT = frozenset(
+EXACT = frozenset(
     "clone _to_copy copy_ copy cat stack index index_select gather where masked_fill flip roll constant_pad_nd "
     "index_put index_put_ scatter scatter_ eq ne lt le gt ge floor ceil round trunc sign bucketize searchsorted argmax "
     "argmin argsort sort isnan isfinite isinf logical_and logical_or logical_not any all equal allclose "
@@ -53,7 +56,7 @@ _FACTORISATIONS = frozenset(
 )
 
 
-class _TooLong(BaseException):
+class TooLong(BaseException):
     """A signal, out of reach of a stranger's `except Exception`."""
 
 
@@ -99,15 +102,16 @@ class _Watched(TorchDispatchMode):
     ) -> Any:  # noqa: ANN401
         out = func(*args, **(kwargs or {}))
         self.operations += 1
-        if any(_is_float(a) or _is_complex(a) for a in args):
+        if any(is_float(a) or _is_complex(a) for a in args):
             for one in out if isinstance(out, (tuple, list)) else (out,):
-                if _is_float(one) or _is_complex(one):
+                if is_float(one) or _is_complex(one):
                     dtype = one.dtype.to_real()
                     self.narrowest = dtype if unit_roundoff(dtype) > unit_roundoff(self.narrowest) else self.narrowest
         return out
 
 
-def _is_float(value: Any) -> bool:  # noqa: ANN401
+def is_float(value: Any) -> bool:  # noqa: ANN401
+    """Whether it is a tensor of real numbers that are there to be perturbed."""
     # Forward-mode differentiation runs its bookkeeping on tensors without numbers; of a sparse tensor the values are
     # perturbed where something is computed with them.
     dense = isinstance(value, Tensor) and value.layout is torch.strided
@@ -118,7 +122,7 @@ def _is_complex(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, Tensor) and value.is_complex() and value.device.type != "meta"
 
 
-class _Perturbed(TorchDispatchMode):
+class Perturbed(TorchDispatchMode):
     """Gives every rounding operation inputs with a small relative error."""
 
     def __init__(self, amplitude: float, seed: int, limit: int) -> None:
@@ -127,6 +131,7 @@ class _Perturbed(TorchDispatchMode):
         self._generators: dict[torch.device, torch.Generator] = {}
 
     def noisy(self, value: Tensor, scale: float = 1.0) -> Tensor:
+        """The value with an independent relative error in each entry."""
         if value.is_complex():
             return torch.view_as_complex(self.noisy(torch.view_as_real(value.resolve_conj()), scale))
         if value.device not in self._generators:
@@ -149,16 +154,16 @@ class _Perturbed(TorchDispatchMode):
         kwargs = kwargs or {}
         self.left -= 1
         if self.left < 0:
-            raise _TooLong
+            raise TooLong
         name = func._schema.name.partition("::")[2]
-        if func.is_view or name in _EXACT or torch.Tag.nondeterministic_seeded in func.tags:
+        if func.is_view or name in EXACT or torch.Tag.nondeterministic_seeded in func.tags:
             return func(*args, **kwargs)
         scale = _length(name, args)
         declared = func._schema.arguments
         fed = [
             a if i < len(declared) and declared[i].alias_info is not None and declared[i].alias_info.is_write
-            else self.noisy(a, scale) if _is_float(a) or _is_complex(a)
-            else [self.noisy(b, scale) if _is_float(b) else b for b in a] if isinstance(a, (list, tuple)) else a
+            else self.noisy(a, scale) if is_float(a) or _is_complex(a)
+            else [self.noisy(b, scale) if is_float(b) else b for b in a] if isinstance(a, (list, tuple)) else a
             for i, a in enumerate(args)
         ]  # fmt: skip
         return func(*fed, **kwargs)
@@ -166,7 +171,7 @@ class _Perturbed(TorchDispatchMode):
 
 def _length(name: str, args: Sequence[Any]) -> float:
     """How many terms an element of the result adds up: by so much more can its rounding grow."""
-    tensors = [a for a in args if _is_float(a)]
+    tensors = [a for a in args if is_float(a)]
     if not tensors:
         return 1.0
     if name in _PRODUCTS:
@@ -217,7 +222,7 @@ def rounding_spread(
     with _Watched() as watch:
         values = tuple(compute())
     for value in values:
-        if _is_float(value) and unit_roundoff(value.dtype) > unit_roundoff(watch.narrowest):
+        if is_float(value) and unit_roundoff(value.dtype) > unit_roundoff(watch.narrowest):
             watch.narrowest = value.dtype
     amplitude = _AMPLITUDE[watch.narrowest] if amplitude is None else amplitude
     unit = unit_roundoff(watch.narrowest)
@@ -225,11 +230,11 @@ def rounding_spread(
     problem = ""
     for repeat in range(first, first + repeats):
         torch.set_rng_state(state)
-        mode = _Perturbed(amplitude, repeat, _PATIENCE * watch.operations + _SLACK)
+        mode = Perturbed(amplitude, repeat, PATIENCE * watch.operations + SLACK)
         try:
             with mode:
                 moved = tuple(compute())
-        except _TooLong:
+        except TooLong:
             problem = "under perturbed arithmetic the program does not come to an end (it iterates to a tolerance)"
             break
         except Exception as error:  # whatever a stranger's code does with slightly other numbers
@@ -243,11 +248,11 @@ def rounding_spread(
             for w, m, v in zip(worst, moved, values, strict=True)
         ]
     torch.set_rng_state(state)
-    scale = _DEVIATIONS * _HALF_UNITS * unit / amplitude
+    scale = _DEVIATIONS * HALF_UNITS * unit / amplitude
     floor = watch.operations * subnormal_spacing(watch.narrowest)
     allowed = []
     for value, deviation in zip(values, worst, strict=True):
-        bound = scale * deviation + _HALF_UNITS * unit * value.detach().double().abs() + floor
+        bound = scale * deviation + HALF_UNITS * unit * value.detach().double().abs() + floor
         allowed.append(torch.full_like(bound, math.inf) if problem else _never_nan(bound))
     return Spread(
         values=values, allowed=tuple(allowed), moved=tuple(worst), dtype=watch.narrowest,

@@ -35,13 +35,13 @@ from torch import Tensor
 
 from genverify.numerics.rounding import subnormal_spacing, unit_roundoff
 from genverify.numerics.stochastic_arithmetic import (
-    _EXACT,
-    _HALF_UNITS,
-    _PATIENCE,
-    _SLACK,
-    _is_float,
-    _Perturbed,
-    _TooLong,
+    EXACT,
+    HALF_UNITS,
+    PATIENCE,
+    SLACK,
+    Perturbed,
+    TooLong,
+    is_float,
     narrowest_dtype,
     rounding_spread,
 )
@@ -56,7 +56,7 @@ _ORDERS = ("lt", "le", "gt", "ge")
 _STAGES = (3, 9, 33)
 
 
-class _Rounding(_Perturbed):
+class _Rounding(Perturbed):
     """Perturbs what is written in place, too: a parameter that is updated is rounded at every step.
 
     And what is compared with a number that the narrow type does not have: there it is another number.
@@ -74,15 +74,15 @@ class _Rounding(_Perturbed):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         name = func._schema.name.partition("::")[2]
-        if name in _ORDERS and _is_float(args[0]) and not self._has(args[1]):
+        if name in _ORDERS and is_float(args[0]) and not self._has(args[1]):
             args = (self.noisy(args[0]), *args[1:])
         found = super().__torch_dispatch__(func, types, args, kwargs)
-        if name in _EXACT or torch.Tag.nondeterministic_seeded in func.tags:
+        if name in EXACT or torch.Tag.nondeterministic_seeded in func.tags:
             return found
         for given, declared in zip(args, func._schema.arguments, strict=False):
             if declared.alias_info is not None and declared.alias_info.is_write:
                 for one in given if isinstance(given, (list, tuple)) else (given,):
-                    if _is_float(one):
+                    if is_float(one):
                         one.copy_(self.noisy(one))
         return found
 
@@ -125,7 +125,7 @@ class VirtualPrecision:
         self._own = unit_roundoff(self.narrowest)
         self._unit = unit_roundoff(dtype) if unit is None else unit
         self._short = dtype.itemsize <= _SHORT < self.narrowest.itemsize
-        self._half_units = _HALF_UNITS_SHORT if self._short else _HALF_UNITS
+        self._half_units = _HALF_UNITS_SHORT if self._short else HALF_UNITS
         self._runs = 0
         self._operations = 0
         self._deviation = [0.0 for _ in self.values]
@@ -193,7 +193,7 @@ class VirtualPrecision:
             try:
                 with mode:
                     moved = tuple(self.compute())
-            except _TooLong:
+            except TooLong:
                 self.problem = "under perturbed arithmetic the program does not come to an end"
                 break
             except Exception as error:  # whatever a stranger's code does with slightly other numbers
@@ -207,11 +207,11 @@ class VirtualPrecision:
 
     def _limit(self) -> int:
         if not self._operations:
-            counting = _Perturbed(0.0, 0, 2**62)
+            counting = Perturbed(0.0, 0, 2**62)
             with counting:
                 self.compute()
             self._operations = 2**62 - counting.left
-        return _PATIENCE * self._operations + _SLACK
+        return PATIENCE * self._operations + SLACK
 
     def _take(self, moved: tuple[Tensor, ...]) -> None:
         if [m.shape for m in moved] != [v.shape for v in self.values]:

@@ -19,7 +19,7 @@ from torch import Tensor, fx
 from torch._ops import OpOverload
 
 from genverify.noise.draw import Request
-from genverify.noise.interception import _PARSERS, _bind, _draws_nothing, _rounded
+from genverify.noise.interception import PARSERS, bind, draws_nothing, rounded
 from genverify.noise.replay import Player
 from genverify.noise.tape import Tape
 
@@ -106,7 +106,7 @@ class Compiled:
     def _fed(self, request: Request, like: Tensor) -> Tensor:
         numbers = self._player.feed(request)
         assert numbers is not None
-        value = _rounded(request, numbers)
+        value = rounded(request, numbers)
         made = torch.empty_strided(tuple(like.shape), like.stride(), dtype=value.dtype, device=request.device)
         return made.copy_(value)
 
@@ -119,10 +119,10 @@ class Compiled:
             if node.op != "call_function" or not isinstance(node.target, OpOverload) or not _is_random(node.target):
                 continue
             base = _base(node.target)
-            bound = _bind(node.target, node.args, node.kwargs)
-            if _draws_nothing(base, bound):
+            bound = bind(node.target, node.args, node.kwargs)
+            if draws_nothing(base, bound):
                 continue
-            if base not in _PARSERS or base in _WHOLE:
+            if base not in PARSERS or base in _WHOLE:
                 self.unread.append(str(node.target))
                 continue
             value = node.meta["val"]
@@ -153,7 +153,7 @@ def _is_random(op: Any) -> bool:  # noqa: ANN401 - an operation
 
 
 def _request(base: str, bound: Mapping[str, Any], like: Tensor) -> Request:
-    law, parse = _PARSERS[base]
+    law, parse = PARSERS[base]
     if base == "multinomial" and not bound["replacement"] and like.shape[-1] > 1:
         law = "ordered subset"
     # A parameter that is made of other results is not known yet: of a normal law the standard draw is fed, and of the

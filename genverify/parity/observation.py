@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from genverify.noise import Tape, record, replay
 from genverify.noise.generators import preserved_generators
-from genverify.noise.interception import _rounded
+from genverify.noise.interception import rounded
 from genverify.parity.compiled import Compiled
 from genverify.parity.execution import Execution, settings_of
 from genverify.parity.program import Program, numbers_in
@@ -68,7 +68,7 @@ def tape_in(tape: Tape, dtype: torch.dtype) -> Tape:
     """
     moved = tape.to(dtype=dtype)
     draws = tuple(
-        replace(draw, value=_rounded(replace(draw, device=draw.value.device), before.value))
+        replace(draw, value=rounded(replace(draw, device=draw.value.device), before.value))
         if draw.dtype.is_floating_point else draw
         for draw, before in zip(moved.draws, tape.draws, strict=True)
     )  # fmt: skip

@@ -17,7 +17,7 @@ from genverify.strategies.search import fixed_cases
 from genverify.subjects.budget import Run
 from genverify.subjects.case import Case
 from genverify.subjects.estimator import GradientEstimator
-from genverify.subjects.formula import Place
+from genverify.subjects.formula import Bound
 from genverify.subjects.sampler import Sampler
 
 __all__ = ["estimator_program", "sampler_program"]
@@ -25,36 +25,23 @@ __all__ = ["estimator_program", "sampler_program"]
 
 def _sampler_cases(subject: Sampler, count: int, seed: int) -> list[Case]:
     sampler_call.identify(subject)
-    made = sampler_call._probe(subject, subject.memory["layout"], subject.memory["dtype"])
+    made = sampler_call.probe(subject, subject.memory["layout"], subject.memory["dtype"])
     return [Case(values=made.values, seed=seed + number) for number in range(count)]
 
 
 @makes_programs("sampler", _sampler_cases)
 def sampler_program(subject: Sampler, case: Case, there: Relocation) -> Program:
     """One call in training mode."""
-    assert subject.match is not None
-    given: dict[str, Any] = {name: there.of(value) for name, value in subject.fixed.items()}
-    made_with: dict[str, Any] = {name: given.pop(name) for name in subject.memory.get("constructor", ())}
-    if flag := subject.memory.get("flag"):
-        given[flag[0]] = flag[1]
     leaves: dict[str, Tensor] = {}
-    positional = []
-    for bound in subject.match.bound:
-        if bound.argument.name not in case:
-            continue
-        value = case[bound.argument.name]
-        if isinstance(value, Tensor):
-            value = there.numbers(value)
-            if value.is_floating_point() and bound.argument.differentiable and not subject.writes_input:
-                leaves[bound.parameter] = value.requires_grad_(True)
-        elif bound.form.name == "sample_shape":
-            value = tuple(value)
-        if bound.place is Place.CONSTRUCTOR:
-            made_with[bound.parameter] = value
-        elif bound.keyword:
-            given[bound.parameter] = value
-        else:
-            positional.append(value)
+
+    def moved(bound: Bound, value: Tensor) -> Tensor:
+        value = there.numbers(value)
+        if value.is_floating_point() and bound.argument.differentiable and not subject.writes_input:
+            leaves[bound.parameter] = value.requires_grad_(True)
+        return value
+
+    fixed = {name: there.of(value) for name, value in subject.fixed.items()}
+    made_with, positional, given = sampler_call.arguments_of(subject, case, fixed, moved)
     f: Any = there.of(subject.f(**made_with)) if inspect.isclass(subject.f) else there.of(subject.f)
     owner = getattr(f, "__self__", f)
     if subject.has_modes and isinstance(owner, torch.nn.Module):
@@ -78,7 +65,7 @@ def _estimator_cases(subject: GradientEstimator, count: int, seed: int) -> list[
 @makes_programs("gradient_estimator", _estimator_cases)
 def estimator_program(subject: GradientEstimator, case: Case, there: Relocation) -> Program:
     """One estimate; the gradient of what it returns, where that is a loss."""
-    positional, named, _ = gradient_estimator_call._arguments(subject, case, torch.float64)
+    positional, named, _ = gradient_estimator_call.arguments_of(subject, case, torch.float64)
     leaves: dict[str, Tensor] = {}
 
     def moved(name: str, value: Any) -> Any:  # noqa: ANN401 - any argument

@@ -63,7 +63,7 @@ def formula_program(subject: Formula, case: Case, there: Relocation) -> Program:
         if b.argument.name in case
     }
     fixed = {**subject.fixed, **subject.combinations()[case["#options"] if "#options" in case else 0]}
-    f, fixed = formula_call._made(subject, given, {name: there.of(value) for name, value in fixed.items()})
+    f, fixed = formula_call.made_of(subject, given, {name: there.of(value) for name, value in fixed.items()})
     f = there.of(f)
     if there.parameters and isinstance(f, nn.Module) and inspect.isclass(subject.f):
         f.to(there.execution.dtype)
@@ -71,8 +71,8 @@ def formula_program(subject: Formula, case: Case, there: Relocation) -> Program:
             and b.parameter in given}  # fmt: skip
     own = dict([*f.named_parameters(), *f.named_buffers()]) if isinstance(f, nn.Module) else {}
     held = {name: value for name, value in held.items() if name in own and own[name].shape == value.shape}
-    formula_call._set_mode(f, subject.mode)
-    calls = [_ordered(subject, {**one, **fixed}) for one in formula_call._slices(subject, given, case)]
+    formula_call.set_mode(f, subject.mode)
+    calls = [_ordered(subject, {**one, **fixed}) for one in formula_call.slices_of(subject, given, case)]
     written = [given[name] for name in subject.in_place if name in given]
 
     def run(calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]], held: dict[str, Tensor]) -> Any:  # noqa: ANN401

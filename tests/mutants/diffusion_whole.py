@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genverify.subjects.diffusion_process import DiffusionProcess
-from tests.mutants.diffusion_whole_twins import _RATES, Improved, ModelMeanType, extract
+from tests.mutants.diffusion_whole_twins import RATES, Improved, ModelMeanType, extract
 from tests.mutants.mutant import Mutant
 
 MUTANTS: list[Mutant] = []
@@ -328,7 +328,7 @@ class _ToTheEnd(Improved):
     """Rescaled to zero terminal SNR."""
 
     def __init__(self) -> None:
-        root = np.sqrt(np.cumprod(1 - _RATES))
+        root = np.sqrt(np.cumprod(1 - RATES))
         kept = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
         with np.errstate(divide="ignore"):
             super().__init__(1 - np.append(kept[:1], kept[1:] / kept[:-1]), ModelMeanType.START_X)

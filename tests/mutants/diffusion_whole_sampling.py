@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.mutants.diffusion_whole import Process, marks
-from tests.mutants.diffusion_whole_twins import _RATES, GaussianDiffusion, Improved, ModelMeanType, Unet
+from tests.mutants.diffusion_whole_twins import RATES, GaussianDiffusion, Improved, ModelMeanType, Unet
 from tests.mutants.mutant import Mutant
 
 MUTANTS: list[Mutant] = []
@@ -90,7 +90,7 @@ class LogVarianceOfRates(Improved):
     """The large variance with the small one's logarithm. Met where two tables were paired by hand."""
 
     def __init__(self) -> None:
-        super().__init__(_RATES, ModelMeanType.EPSILON, "large")
+        super().__init__(RATES, ModelMeanType.EPSILON, "large")
 
     def p_mean_variance(self, model: Any, x: Tensor, t: Tensor, clip_denoised: bool = True) -> dict[str, Tensor]:
         found = super().p_mean_variance(model, x, t, clip_denoised)
@@ -101,7 +101,7 @@ class _Ddim(Improved):
     """A DDIM step whose parts can be exchanged."""
 
     def __init__(self) -> None:
-        super().__init__(_RATES, ModelMeanType.EPSILON)
+        super().__init__(RATES, ModelMeanType.EPSILON)
 
     def sigma(self, now: Tensor, before: Tensor, eta: float) -> Tensor:
         return eta * torch.sqrt((1 - before) / (1 - now) * (1 - now / before))

@@ -327,22 +327,22 @@ class Improved:
         return {"mse": mse, "loss": mse}
 
 
-_RATES = np.linspace(0.003, 0.35, 16)
+RATES = np.linspace(0.003, 0.35, 16)
 
 
 @twin()
 def improved_noise_and_the_large_variance() -> Any:
-    return Improved(_RATES, ModelMeanType.EPSILON, "large")
+    return Improved(RATES, ModelMeanType.EPSILON, "large")
 
 
 @twin(eta=1.0)
 def improved_data_and_a_rescaled_step() -> Any:
-    return Improved(_RATES, ModelMeanType.START_X, "small", rescale=True)
+    return Improved(RATES, ModelMeanType.START_X, "small", rescale=True)
 
 
 @twin()
 def improved_learned_range() -> Any:
-    return Improved(_RATES, ModelMeanType.EPSILON, "learned range")
+    return Improved(RATES, ModelMeanType.EPSILON, "learned range")
 
 
 @twin()
@@ -354,7 +354,7 @@ class ZeroTerminal(Improved):
     """Nothing of the signal is left at the end, and the network predicts the data."""
 
     def __init__(self) -> None:
-        root = np.sqrt(np.cumprod(1 - _RATES))
+        root = np.sqrt(np.cumprod(1 - RATES))
         root = (root - root[-1]) * root[0] / (root[0] - root[-1])
         kept = root**2
         with np.errstate(divide="ignore"):

@@ -29,7 +29,7 @@ INFINITE = {
     pair for (p, q), f in _KL_REGISTRY.items() if "infinity" in f.__name__ for pair in [(p.__name__, q.__name__)]
 }
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
-_OPERATIONS = 64
+OPERATIONS = 64
 
 # Three parameter values for the first law, three for the second; both laws of a pair are drawn from here.
 MODERATE: dict[str, tuple[dict[str, list[float]], dict[str, list[float]]]] = {
@@ -178,7 +178,7 @@ def value_error(pair: tuple[str, str], dtype: torch.dtype) -> float:
     given = arguments(pair, dtype)
     elementwise = pair not in VECTORS
     found = conditioned_allowance(
-        oracle(pair), given, dtype=dtype, operations=_OPERATIONS, elementwise=elementwise,
+        oracle(pair), given, dtype=dtype, operations=OPERATIONS, elementwise=elementwise,
         normwise=[i for i, x in enumerate(given) if x.ndim > 1],
     )  # fmt: skip
     return _worst(found, torchs(pair)(*given))
@@ -195,7 +195,7 @@ def gradient_error(pair: tuple[str, str], dtype: torch.dtype) -> float:
         if pair[0] == "Binomial" and i in (0, 2):
             continue  # a count
         found = gradient_allowance(
-            oracle(pair), given, wrt=i, dtype=dtype, operations=2 * _OPERATIONS, elementwise=pair not in VECTORS,
+            oracle(pair), given, wrt=i, dtype=dtype, operations=2 * OPERATIONS, elementwise=pair not in VECTORS,
             normwise=[i for i, x in enumerate(given) if x.ndim > 1],
         )  # fmt: skip
         expected = found.value
