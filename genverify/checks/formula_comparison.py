@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -165,10 +166,15 @@ def _beyond(
 
 def _beside(value: torch.Tensor, turn: int) -> torch.Tensor:
     """The value with every entry moved by between h/2 and h of its size, up or down in an order without a period."""
-    index = torch.arange(1, value.numel() + 1, dtype=torch.float64).reshape(value.shape) + turn * value.numel()
+    return value + _STEP * _ways(value.shape, turn) * torch.where(value == 0, 1.0, value.abs())
+
+
+@functools.lru_cache(maxsize=1024)
+def _ways(shape: torch.Size, turn: int) -> torch.Tensor:
+    """In [½, 1], with signs; the same for every value of that shape, since nobody writes to it."""
+    index = torch.arange(1, shape.numel() + 1, dtype=torch.float64).reshape(shape) + turn * shape.numel()
     phase = 2 * torch.frac(index * _GOLDEN) - 1
-    way = torch.sign(phase) * (1 + phase.abs()) / 2
-    return value + _STEP * way * torch.where(value == 0, 1.0, value.abs())
+    return torch.sign(phase) * (1 + phase.abs()) / 2
 
 
 def _worst(subject: Formula, bound: Allowance, got: torch.Tensor) -> Compared:
