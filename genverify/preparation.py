@@ -40,6 +40,7 @@ def prepare(subject: Subject) -> Any:  # noqa: ANN401 - any kind of subject
             prepared = _by_its_name(prepared, introduce) if isinstance(prepared, Formula) else introduce(prepared)
         if isinstance(prepared, Formula):
             reached(prepared)
+            prepared = _in_another_form(prepared)
             if may_ask(prepared):
                 _ask(prepared)
     return prepared
@@ -96,6 +97,34 @@ def _by_its_name(subject: Formula, introduce: Callable[[Formula], Formula]) -> F
     if made is None:
         raise refusal or LookupError(subject.like)
     return made
+
+
+def _in_another_form(subject: Formula) -> Formula:
+    """The subject given its values in the form that it takes, where it raises on all those of the usual one."""
+    assert subject.match is not None
+    if not any(one.form.otherwise for one in subject.match.bound) or not _raises(subject):
+        return subject
+    bound = [
+        replace(one, form=next(form for form in one.argument.forms if form.name == one.form.otherwise))
+        if one.form.otherwise else one
+        for one in subject.match.bound
+    ]  # fmt: skip
+    other = replace(subject, match=replace(subject.match, bound=tuple(bound)), memory={})
+    return subject if _raises(other) else other
+
+
+def _raises(subject: Formula) -> bool:
+    """Whether no probe at all was answered."""
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            identify(subject)
+    except UsageError:
+        return False
+    except Exception:  # its checks say so
+        subject.memory.pop("identities", None)
+        return False
+    found = subject.memory["identities"]
+    return all(one.worst is None and one.unread is None and not one.accepted for one in found)
 
 
 def _of_its_shape(subject: Formula) -> bool:

@@ -96,7 +96,8 @@ def levels(
         ),
     }  # fmt: skip
     ordered = (forms.pop(first), *forms.values())
-    return Argument(name="schedule", axes="step", forms=ordered, differentiable=False)
+    # 1 − ᾱ of the first steps loses most digits of an ᾱ in float32, whichever tables there are beside it.
+    return Argument(name="schedule", axes="step", forms=ordered, differentiable=False, narrowly="alpha_bar")
 
 
 NOISE_LEVEL = Argument(
@@ -113,8 +114,13 @@ NOISE_LEVEL = Argument(
     ),
 )  # fmt: skip
 
+
+def _one_step_back(level: torch.Tensor) -> torch.Tensor:
+    return torch.cat((torch.ones_like(level[:1]), level[:-1]))
+
+
 PREVIOUS = Argument(
-    name="previous", axes="step", differentiable=False, default=None,
+    name="previous", axes="step", differentiable=False, default=None, follows=("schedule", _one_step_back),
     forms=(
         Form(
             name="previous_alpha_bar", aliases=_PREVIOUS_NAMES,
@@ -308,8 +314,8 @@ def anatomy(names: Sequence[str] = ("alpha_bar", "betas")) -> Any:  # noqa: ANN4
                 table = buffers.get(name)
                 if table is not None and table.dim() == 1 and table.is_floating_point():
                     level = form.canonical(table.detach().to(torch.float64))
-                    previous = torch.cat((torch.ones_like(level[:1]), level[:-1]))
-                    return {"schedule": (1 - level / previous if names[0] == "betas" else level).to(table.dtype)}
+                    told = 1 - level / _one_step_back(level) if names[0] == "betas" else level
+                    return {"schedule": told.to(table.dtype)}
         return {}
 
     return found

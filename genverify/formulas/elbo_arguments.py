@@ -53,14 +53,14 @@ def _named(patterns: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _renamed(argument: Argument, patterns: tuple[str, ...], *, near: bool = False) -> Argument:
-    """A scale under names that say whose it is."""
+    """A scale under names that say whose it is; a bare one only where nothing need be said."""
     forms = []
     for form in argument.forms:
         own = tuple(one for one in form.aliases if not one.startswith("="))
         domain = form.domain
         if near:
             domain = replace(domain, low=-_NEAR, high=_NEAR, extreme_low=None, extreme_high=None, interval=None)
-        forms.append(replace(form, aliases=_named(patterns, own), domain=domain))
+        forms.append(replace(form, aliases=_named(patterns, own), domain=domain, by_name="{}" in patterns))
     return replace(argument, forms=tuple(forms))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from genverify.errors import UsageError
@@ -11,7 +13,7 @@ from genverify.subjects.specification import Argument, Axis, Form, Layout, Optio
 __all__ = ["ESTIMATE_OR_LOSS", "LAYOUTS", "SIZES", "likelihoods", "log_weights", "sum_of", "weight_parts"]
 
 # Log-densities of images lie hundreds below zero: as far as that the formulas are claimed to be finite.
-_LOGS = real(low=-2.0, high=2.0, extreme=1e3)
+_LOGS = replace(real(low=-2.0, high=2.0, extreme=1e3), apart=(-300.0,))
 _LIKELIHOOD = (
     "log_likelihood", "log_likelihoods", "loglik", "ll", "log_px_z", "log_px_given_z", "log_p_x_given_z", "log_p_x_z",
     "log_pxz", "logp_x_z", "logpx_z", "log_probs", "log_prob", "logp", "log_p", "log_lik", "lls", "log_pxgz",

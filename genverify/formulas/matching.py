@@ -9,7 +9,7 @@ from typing import Any
 from genverify.errors import UsageError, nearest
 from genverify.formulas.pairing import Meaning, by_names
 from genverify.formulas.parameters import Parameter, Taken, taken_by
-from genverify.formulas.possessions import exemplar, with_anatomy, with_fixed, with_held, with_kept
+from genverify.formulas.possessions import exemplar, with_anatomy, with_fixed, with_held, with_kept, with_tables
 from genverify.subjects.formula import Bound, Match, Place
 from genverify.subjects.specification import Role, Specification
 
@@ -52,7 +52,9 @@ def match(
         )  # fmt: skip
     rest = [one.name for one in taken.parameters if one.name not in explicit]
     claimed = {argument.name for argument, _ in explicit.values()}
-    read = {name: one for name, one in by_names(rest, specification).items() if one[0].name not in claimed}
+    numbers = [one.name for one in taken.parameters if type(one.default) in (int, float)]
+    named = by_names(rest, specification, numbers=numbers)
+    read = {name: one for name, one in named.items() if one[0].name not in claimed}
     flags = {
         one.name for one in taken.parameters
         if one.place is Place.CONSTRUCTOR and isinstance(one.default, bool)
@@ -70,6 +72,7 @@ def match(
     taken = with_anatomy(taken, meant, specification, instance, f, mode)
     taken = with_held(taken, meant, specification, instance)
     taken = with_kept(taken, meant, specification, f)
+    taken = with_tables(taken, meant, f)
     return _assemble(taken, meant, specification)
 
 

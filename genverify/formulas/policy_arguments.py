@@ -17,7 +17,7 @@ __all__ = ["NEXT_DONE", "NEXT_VALUE", "SIZES", "TRAJECTORIES", "ends", "gamma", 
 
 _DONE = (
     "dones", "done", "terminals", "terminal", "terminated", "d", "ds", "is_done", "is_terminal", "done_flags", "ends",
-    "episode_ends", "dones_t", "terminations", "done_mask",
+    "episode_ends", "dones_t", "terminations", "done_mask", "is_terminals",
 )  # fmt: skip
 _KEPT = (
     "masks", "mask", "not_dones", "not_done", "nonterminals", "nonterminal", "continues", "cont", "non_terminal",
@@ -33,8 +33,8 @@ def _complement(kept: torch.Tensor) -> torch.Tensor:
 def ends(axes: str) -> Argument:
     """Whether the episode ends at a step: 1 where it does, or its complement, or flags of type bool."""
     forms = (
-        Form(name="dones", domain=binary(), aliases=_DONE),
-        Form(name="masks", domain=binary(), aliases=_KEPT, canonical=_complement),
+        Form(name="dones", domain=binary(), aliases=_DONE, otherwise="flags"),
+        Form(name="masks", domain=binary(), aliases=_KEPT, canonical=_complement, otherwise="kept_flags"),
         Form(name="flags", domain=mask(some=False), aliases=("done_bools",)),
         Form(name="kept_flags", domain=mask(some=False), aliases=("alive",), canonical=_complement),
     )

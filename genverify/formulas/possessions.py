@@ -18,7 +18,7 @@ from genverify.formulas.parameters import Parameter, Taken
 from genverify.subjects.formula import Place
 from genverify.subjects.specification import Argument, Form, Role, Specification
 
-__all__ = ["exemplar", "with_anatomy", "with_fixed", "with_held", "with_kept"]
+__all__ = ["exemplar", "with_anatomy", "with_fixed", "with_held", "with_kept", "with_tables"]
 
 # Pairwise different sizes, so that no two axes of the exemplar are confused.
 _EXEMPLARY = (2, 3, 4, 5)
@@ -185,6 +185,52 @@ def with_kept(taken: Taken, meant: dict[str, Meaning], specification: Specificat
             meant[name] = (argument, form)
             added.append(Parameter(name=name, default=value, place=Place.KEPT))
     return replace(taken, parameters=(*taken.parameters, *added))
+
+
+def with_tables(taken: Taken, meant: dict[str, Meaning], f: object) -> Taken:
+    """The tables that a subject has for good, as they belong together.
+
+    One that follows from another is not asked for beside it; where the two do not agree it is told as it is, since the
+    first entry of a table of earlier levels is a matter of taste. One in less than double precision is told in the
+    parametrisation that inherits its rounding.
+    """
+    if inspect.isclass(f):
+        return taken
+    tensors = dict([*f.named_parameters(), *f.named_buffers()]) if isinstance(f, nn.Module) else {}
+    tables: dict[str, tuple[Parameter, torch.Tensor]] = {}
+    for one in taken.parameters:
+        value = tensors.get(one.name, one.default) if one.place in (Place.HELD, Place.KEPT) else None
+        if one.name in meant and isinstance(value, torch.Tensor) and value.dim() and value.is_floating_point():
+            tables[meant[one.name][0].name] = one, value.detach()
+    own, _ = _own(f)
+    changed: dict[str, Parameter | None] = {}
+    for one, value in tables.values():
+        source, follow = meant[one.name][0].follows or ("", None)
+        if follow is not None and source in tables and tables[source][1].shape == value.shape:
+            there, known = tables[source]
+            expected = follow(meant[there.name][1].canonical(known.to(torch.float64)))
+            slack = value.numel() * torch.finfo(torch.float32).eps
+            same = bool(((value.to(expected) - expected).abs() <= slack).all())
+            changed[one.name] = None if same else replace(one, default=value, place=Place.KEPT)
+        elif meant[one.name][0].narrowly and one.place is Place.KEPT and value.dtype is not torch.float64:
+            meant[one.name], level = _narrowly(meant[one.name], value, own)
+            changed[one.name] = replace(one, default=level)
+    for name, found in changed.items():
+        if found is None:
+            del meant[name]
+    kept = [changed.get(one.name, one) for one in taken.parameters]
+    return replace(taken, parameters=tuple(one for one in kept if one is not None))
+
+
+def _narrowly(meaning: Meaning, value: torch.Tensor, own: Callable[[str], Any]) -> tuple[Meaning, torch.Tensor]:
+    """The table in the parametrisation that inherits its rounding: the subject's own, or computed from what it has."""
+    argument, form = meaning
+    target = next(one for one in argument.forms if one.name == argument.narrowly)
+    for name in (target.name, *target.aliases):
+        found = own(name)
+        if isinstance(found, torch.Tensor) and found.shape == value.shape and found.is_floating_point():
+            return (argument, target), found.detach()
+    return (argument, target), form.canonical(value.to(torch.float64))
 
 
 def _own(f: object) -> tuple[Callable[[str], Any], bool]:

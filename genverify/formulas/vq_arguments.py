@@ -32,6 +32,7 @@ QUANTIZED = any_real(
 BETA = hyperparameter(
     "beta", "commitment_cost", "commitment_weight", "commit_weight", "commitment", "commitment_loss_weight", "b",
     "_commitment_cost", "commitment_beta", "commit_cost", "_beta", "beta_commit", "commit_loss_weight", "coef",
+    "weight",
     default=None, low=0.05, high=3.0, apart=(0.0,),
 )  # fmt: skip
 

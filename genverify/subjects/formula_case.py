@@ -100,7 +100,7 @@ def _forms(subject: Any) -> list[tuple[Argument, Form, bool]]:  # noqa: ANN401
 
 
 def reached(subject: Any) -> Mapping[str, Domain]:  # noqa: ANN401
-    """The domains that follow from what a function has for good; an object may count its calls, and is left alone.
+    """The domains that follow from what a function has for good, and of an object from its tables: it may count calls.
 
     Raises:
         UsageError: With what it has for good it is no such formula.
@@ -108,8 +108,12 @@ def reached(subject: Any) -> Mapping[str, Domain]:  # noqa: ANN401
     reach = getattr(subject.specification, "reach", None) if isinstance(subject, Formula) else None
     if reach is None or subject.match is None:
         return {}
-    found = reach({one.argument.name: one.default for one in subject.match.bound if one.place is Place.KEPT})
-    return found if isinstance(subject.f, (FunctionType, functools.partial)) else {}
+    kept = {one.argument.name: one.default for one in subject.match.bound if one.place is Place.KEPT}
+    found = reach(kept)
+    if isinstance(subject.f, (FunctionType, functools.partial)):
+        return found
+    tables = {name: value for name, value in kept.items() if isinstance(value, torch.Tensor) and value.dim()}
+    return reach(tables) if tables else {}
 
 
 def _has_mode(f: Any) -> bool:  # noqa: ANN401 - a function, a class, an object
@@ -174,11 +178,13 @@ def build(
         raw = numbers(argument.name, form.domain, math.prod(shape))
         value = form.domain.make(raw, shape, dtype)
         if form.domain.apart and float(raw.reshape(-1)[0]) in form.domain.apart:
-            apart.append(f"{argument.name} = {value:g}")
+            shown = value.reshape(-1)[0] if isinstance(value, torch.Tensor) else value
+            apart.append(f"{argument.name} = {shown:g}")
         views = strided and argument.name not in held
         if views and isinstance(value, torch.Tensor) and value.dim() and value.numel():
             value = torch.stack((value, value), -1)[..., 0]  # a view with gaps between its elements
         values[argument.name] = value
+    values |= _belonging(subject, layout, values)
     values["#sizes"] = dict(sizes)
     values["#layout"] = layout.name
     if apart:
@@ -186,6 +192,21 @@ def build(
     if combination:
         values["#options"] = combination
     return Case(values=values, seed=seed)
+
+
+def _belonging(subject: Any, layout: Layout, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:  # noqa: ANN401
+    """Tables that follow from others that are given, too: drawn apart they would be of no schedule at all."""
+    given = {one.argument.name: one for one in (subject.match.bound if subject.match is not None else ())}
+    found = {}
+    for name, bound in given.items():
+        source, follow = bound.argument.follows or ("", None)
+        if follow is None or source not in values or name not in values:
+            continue
+        axes = {layout.axes(given[one].argument) for one in (name, source)}
+        if axes == {tuple(bound.argument.axes.split())}:
+            known = given[source].form.canonical(values[source].to(torch.float64))
+            found[name] = follow(known).to(values[name].dtype)
+    return found
 
 
 def _settled(subject: Any, sizes: dict[str, int], values: Mapping[str, Any]) -> dict[str, int]:  # noqa: ANN401

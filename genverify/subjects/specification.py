@@ -65,6 +65,9 @@ class Form:
         canonical: This parametrisation → the one that the oracle takes; differentiable.
         without: Axes of the argument that a value in this parametrisation does not have: an index of a class stands
             for a row of as many numbers as there are classes.
+        by_name: Whether a parameter called like the form itself may mean it, and not only one called like an alias.
+        otherwise: The form in which the value is given to a subject that raises on all of this one: flags of type bool,
+            where numbers of 0 and 1 are no index.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Form:
     domain: Domain
     canonical: Callable[[Any], Any] = _same
     without: tuple[str, ...] = ()
+    by_name: bool = True
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,10 @@ class Argument:
         in_grad: The value is a gradient: the subject is given a parameter (or a list of them) that has it in `.grad`,
             and what it leaves there is the result.
         of_instance: Every instance of a class draws its own: then an instance has to be declared, and not its class.
+        follows: Another argument, and what this one is where that one is known in its canonical form: who is given both
+            as whole tables is given tables that belong together, and who has both needs to be asked for one.
+        narrowly: The canonical parametrisation, by name, in which a table that a subject has in less than double
+            precision is told: that of which it may have a rounded copy, whose rounding is then allowed for.
     """
 
     name: str
@@ -107,6 +116,8 @@ class Argument:
     laws: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
     in_grad: bool = False
     of_instance: bool = False
+    follows: tuple[str, Callable[[Any], Any]] | None = field(default=None, hash=False)
+    narrowly: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
