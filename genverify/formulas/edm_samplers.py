@@ -78,7 +78,7 @@ def _sampler(name: str, statement: str, source: str, step: Step, **rest: Any) ->
         Specification(
             name=f"edm.{name}_sampler", statement=statement, source=source, arguments=(DENOISER, SAMPLE, _SCHEDULE),
             oracle=_run(step), output="batch event", layouts=layouts(("x",)),
-            sizes={**FIELD_SIZES, "level": (4, 3, 2)}, operations=512, **rest,
+            sizes={**FIELD_SIZES, "level": (4, 6, 3, 2)}, operations=512, **rest,
         )
     )  # fmt: skip
 

@@ -136,3 +136,19 @@ def multistep_by_keywords(*, sample, model_output, prev_denoised, sigma_t, sigma
     slope = (model_output - prev_denoised) / r
     decay = torch.exp(then - now)
     return decay * sample + (1 - decay) * (model_output + 0.5 * slope)
+
+
+@mutant("edm.dpm_solver_sampler", "value")
+def first_denoised_kept(model, x, sigmas):
+    """The past is that of the first step: right as long as there is one multistep step."""
+    before = None
+    for i in range(len(sigmas) - 1):
+        denoised = model(x, sigmas[i] * ones(x))
+        t, t_next = sigmas[i].log().neg(), sigmas[i + 1].log().neg()
+        h, mixed = t_next - t, denoised
+        if before is not None and sigmas[i + 1] != 0:
+            half = h / (t - sigmas[i - 1].log().neg()) / 2
+            mixed = (1 + half) * denoised - half * before
+        x = (t_next.neg().exp() / t.neg().exp()) * x - (-h).expm1() * mixed
+        before = denoised if before is None else before
+    return x
