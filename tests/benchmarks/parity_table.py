@@ -31,10 +31,11 @@ _HEAD = """\
 Every reference in every execution that one processor has, on the same numbers and with the same draws, held against its
 float64 run on the CPU: results, gradients by inputs and parameters, one step of gradient descent. A cell holds the
 largest error in units of the last place of the execution's dtype (of the largest element of the result that is furthest
-off), and how many times as fast as the float64 run it was, forwards and backwards. Each passed: it is within what
+off), and how many times as fast as the float64 run it was, forwards and backwards. Each such passed: it is within what
 rounding in that dtype may do. A dash: this reference has no such execution (no channels, no batch of independent rows,
 an operation that torch does not have in bfloat16). Not run: it was not compiled, since that takes seconds each. Of all
-others the reason stands below. The inputs are small, so the times are those of torch's own overhead.
+others the reason stands below; what `torch.compile` gets wrong, `tests/third_party/test_compiled.py` shows without
+genverify. The inputs are small, so the times are those of torch's own overhead.
 
 """
 
