@@ -191,7 +191,7 @@ def with_tables(taken: Taken, meant: dict[str, Meaning], f: object) -> Taken:
     """The tables that a subject has for good, as they belong together.
 
     One that follows from another is not asked for beside it; where the two do not agree it is told as it is, since the
-    first entry of a table of earlier levels is a matter of taste. One in less than double precision is told in the
+    first entry of a table of earlier levels is a matter of taste. One in single precision is told in the
     parametrisation that inherits its rounding.
     """
     if inspect.isclass(f):
@@ -212,7 +212,7 @@ def with_tables(taken: Taken, meant: dict[str, Meaning], f: object) -> Taken:
             slack = value.numel() * torch.finfo(torch.float32).eps
             same = bool(((value.to(expected) - expected).abs() <= slack).all())
             changed[one.name] = None if same else replace(one, default=value, place=Place.KEPT)
-        elif meant[one.name][0].narrowly and one.place is Place.KEPT and value.dtype is not torch.float64:
+        elif meant[one.name][0].narrowly and one.place is Place.KEPT and _is_narrow(value):
             meant[one.name], level = _narrowly(meant[one.name], value, own)
             changed[one.name] = replace(one, default=level)
     for name, found in changed.items():
@@ -220,6 +220,11 @@ def with_tables(taken: Taken, meant: dict[str, Meaning], f: object) -> Taken:
             del meant[name]
     kept = [changed.get(one.name, one) for one in taken.parameters]
     return replace(taken, parameters=tuple(one for one in kept if one is not None))
+
+
+def _is_narrow(table: torch.Tensor) -> bool:
+    """Whether it is a table of rates in single precision; what is none, or has fewer digits, is refused as it is."""
+    return table.dtype is torch.float32 and bool(((table >= 0) & (table <= 1)).all())
 
 
 def _narrowly(meaning: Meaning, value: torch.Tensor, own: Callable[[str], Any]) -> tuple[Meaning, torch.Tensor]:

@@ -100,7 +100,7 @@ class Argument:
         of_instance: Every instance of a class draws its own: then an instance has to be declared, and not its class.
         follows: Another argument, and what this one is where that one is known in its canonical form: who is given both
             as whole tables is given tables that belong together, and who has both needs to be asked for one.
-        narrowly: The canonical parametrisation, by name, in which a table that a subject has in less than double
+        narrowly: The canonical parametrisation, by name, in which a table that a subject has in single
             precision is told: that of which it may have a rounded copy, whose rounding is then allowed for.
     """
 
